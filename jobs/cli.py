@@ -1,0 +1,124 @@
+"""The command line: `medray VERB ...`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from medray.errors import InputError, find_input_error
+
+EXIT_DONE, EXIT_FAILED, EXIT_INPUT = 0, 1, 2
+RECIPES = Path(__file__).parent / "recipes"
+SAMPLES = Path(__file__).parent / "samples"
+# Verbs that run one kind of stage of a recipe, with the earlier stages it refers to.
+JOB_VERBS = {
+    "ocr": "read scanned and digital pages",
+    "curate": "filter documents, train the tokenizer, cut token windows",
+    "pretrain": "train a model on a corpus",
+    "finetune": "adapt a model to questions",
+    "sweep": "search learning rates and LoRA ranks",
+    "benchmark": "serve a model and measure it on exams",
+    "report": "write the HTML page and results.json",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return 0 done, 1 failed, 2 the input or configuration is wrong."""
+    options = build_parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except KeyboardInterrupt:
+        print("medray: interrupted; the same command goes on from here", file=sys.stderr)
+        return EXIT_FAILED
+    except Exception as error:  # noqa: BLE001 - the outermost place: every error becomes one line
+        wrong_input = find_input_error(error)
+        if options.debug:
+            traceback.print_exc()
+        if wrong_input is not None:
+            print(f"medray: {wrong_input}", file=sys.stderr)
+            return EXIT_INPUT
+        first_line = (str(error).strip() or repr(error)).splitlines()[0]
+        hint = "" if options.debug else " (--debug shows where)"
+        print(f"medray: failed: {type(error).__name__}: {first_line}{hint}", file=sys.stderr)
+        return EXIT_FAILED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all verbs."""
+    parser = argparse.ArgumentParser(
+        prog="medray", description="Build, serve and benchmark medical language models on Ray."
+    )
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    common.add_argument("--json", action="store_true", help="log one JSON object a line")
+
+    recipe = argparse.ArgumentParser(add_help=False, parents=[common])
+    recipe.add_argument("recipe", help="a recipe's name (quickstart) or the path of its YAML file")
+    recipe.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
+        help="override a key: pretrain.training.steps=500 (repeatable)",
+    )  # fmt: skip
+    recipe.add_argument("--workspace", help="where artifacts lie (default runs/RECIPE)")
+
+    running = argparse.ArgumentParser(add_help=False, parents=[recipe])
+    running.add_argument("--address", help="Ray cluster to join (default: a local Ray of its own)")
+    running.add_argument("--cpus", type=int, help="logical CPUs of the local Ray")
+
+    verb = verbs.add_parser("run", parents=[running], help="run a recipe")
+    verb.set_defaults(command=_run, only_job=None)
+    for job, text in JOB_VERBS.items():
+        verb = verbs.add_parser(job, parents=[running], help=f"{text}: that part of a recipe")
+        verb.set_defaults(command=_run, only_job=job)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Run a recipe, or those of its stages that have one job."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    from jobs.registry import JOBS
+    from medray.pipeline import Run
+    from medray.progress import Reporter
+    from medray.recipe import load_recipe
+    from medray.runtime import RayRuntime
+    from medray.storage.location import Location
+
+    configs = {name: job.config for name, job in JOBS.items()}
+    recipe = load_recipe(recipe_path(options.recipe), options.overrides, configs)
+    only = None
+    if options.only_job is not None:
+        only = [name for name, stage in recipe.stages.items() if stage.job == options.only_job]
+        if not only:
+            raise InputError(f"{options.recipe}: no stage has the job {options.only_job}")
+    workspace = Location.of(options.workspace or Path("runs") / recipe.name)
+    ray = RayRuntime(options.address, options.cpus)
+    reporter = Reporter.for_stream(options.json)
+    run = Run(recipe, JOBS, workspace, {"samples": str(SAMPLES)}, ray, reporter)
+    try:
+        outcomes = run.execute(only)
+    finally:
+        ray.shutdown()
+    made = {outcome.stage: outcome.outcome for outcome in outcomes}
+    print(json.dumps({"workspace": str(workspace), "stages": made}))
+    return EXIT_DONE
+
+
+def recipe_path(name: str) -> Path:
+    """Return the file of a built-in recipe's name, or the path itself."""
+    if Path(name).suffix in (".yaml", ".yml"):
+        return Path(name)
+    path = RECIPES / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.yaml")))
+        raise InputError(f"no recipe {name}: the built-in ones are {known}; a path ends in .yaml")
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,18 @@
+"""The table of jobs that a recipe's stages can name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from medray.corpus import curate
+from medray.pipeline import Job
+from medray.training import finetune, pretrain
+
+JOBS: dict[str, Job[Any]] = {
+    job.name: job
+    for job in (
+        curate.JOB,
+        pretrain.JOB,
+        finetune.JOB,
+    )
+}

@@ -1,0 +1,1 @@
+"""Making small models, loading and saving any Hugging Face folder."""

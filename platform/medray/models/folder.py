@@ -1,0 +1,48 @@
+"""Loading models from Hugging Face folders and saving them there, safetensors only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from medray.errors import InputError
+
+
+def load_model(folder: Path, adapter: Path | None = None) -> Any:
+    """Load a causal language model in fp32, with a LoRA adapter merged into it where given.
+
+    Never downloads, never runs code from the folder. Raises InputError for a folder that holds
+    no such model.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    _need_folder(folder, "config.json")
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, local_files_only=True, use_safetensors=True
+        )
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder}: no model that can be loaded ({error})") from error
+    if adapter is None:
+        return model
+    from peft import PeftModel
+
+    _need_folder(adapter, "adapter_config.json")
+    return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+
+
+def _need_folder(folder: Path, file: str) -> None:
+    if not (folder / file).is_file():
+        raise InputError(f"{folder}: no {file} there; a Hugging Face folder is wanted")
+
+
+def save_model(model: Any, state: Mapping[str, Any], tokenizer: Any, folder: Path) -> None:
+    """Write a Hugging Face folder: config, safetensors, generation config, tokenizer.
+
+    ``state`` is the whole state dict (an engine may hold the module's weights in parts). For a
+    peft model only the adapter is written.
+    """
+    model.save_pretrained(folder, state_dict=dict(state))
+    tokenizer.save_pretrained(folder)

@@ -1,0 +1,183 @@
+"""Running a recipe: each stage is skipped, resumed or made, and ends in an artifact."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from medray.errors import InputError
+from medray.progress import Reporter, StageLog
+from medray.recipe import (
+    Recipe,
+    StageConfig,
+    expand,
+    identity_config,
+    input_patterns,
+    references,
+)
+from medray.runtime import RayRuntime
+from medray.storage.artifact import IN_PROGRESS_NAME, Artifact, changes, commit, fingerprint_of
+from medray.storage.location import Location, content_identity
+
+Settings = TypeVar("Settings", bound=StageConfig)
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a job gives back: counts and numbers for the manifest and report, times apart."""
+
+    counts: dict[str, int]
+    results: dict[str, Any]
+    timings_s: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """What a job is given: where to write, what was made before, Ray, the log."""
+
+    name: str
+    recipe: Recipe
+    output: Location
+    fingerprint: str
+    artifacts: Mapping[str, Artifact]
+    variables: Mapping[str, str]
+    ray: RayRuntime
+    log: StageLog
+
+    @property
+    def seed(self) -> int:
+        return self.recipe.seed
+
+    def files(self, pattern: str, key: str = "files") -> list[Location]:
+        """Return the input files that a pattern of the recipe names."""
+        return expand(pattern, self.variables, f"stages.{self.name}.{key}")
+
+
+@dataclass(frozen=True)
+class Job(Generic[Settings]):
+    """A kind of work: its name, the type of its configuration, the kind of artifact it makes.
+
+    ``version`` goes into every fingerprint: raise it when the same configuration would now make
+    something else.
+    """
+
+    name: str
+    version: int
+    kind: str
+    config: type[Settings]
+    run: Callable[[Settings, StageContext], StageResult]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one stage of a run ended: "skipped" or "made"."""
+
+    stage: str
+    outcome: str
+    artifact: Artifact
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """A recipe, its workspace and the means to run it."""
+
+    recipe: Recipe
+    jobs: Mapping[str, Job[Any]]
+    workspace: Location
+    variables: Mapping[str, str]
+    ray: RayRuntime
+    reporter: Reporter
+
+    def execute(self, only: Sequence[str] | None = None) -> list[Outcome]:
+        """Run the stages in order (``only``: these, and all that they refer to)."""
+        wanted = self._needed(only) if only is not None else set(self.recipe.stages)
+        artifacts: dict[str, Artifact] = {}
+        outcomes = []
+        for name in self.recipe.stages:
+            if name in wanted:
+                outcome = self._stage(name, artifacts)
+                artifacts[name] = outcome.artifact
+                outcomes.append(outcome)
+        return outcomes
+
+    def _needed(self, names: Sequence[str]) -> set[str]:
+        needed: set[str] = set()
+        pending = list(names)
+        while pending:
+            name = pending.pop()
+            if name not in needed:
+                needed.add(name)
+                pending += [stage for _, stage, _ in references(self.recipe.stages[name])]
+        return needed
+
+    def _stage(self, name: str, artifacts: dict[str, Artifact]) -> Outcome:
+        config, start = self.recipe.stages[name], time.monotonic()
+        job, log = self.jobs[config.job], StageLog(self.reporter, name)
+        inputs = self._inputs(name, config, artifacts)
+        identity = identity_config(config) | {"seed": self.recipe.seed}
+        fingerprint = fingerprint_of(identity, job.version, inputs)
+        location = self.workspace / name
+        existing = Artifact.open(location)
+        if existing is not None and existing.manifest.fingerprint == fingerprint:
+            log.event("skipped: already made", fingerprint=fingerprint[:8])
+            return Outcome(name, "skipped", existing, 0.0)
+        self._prepare(location, fingerprint, log)
+        if existing is not None:
+            why = changes(existing.manifest, identity, job.version, inputs)
+            log.event("rebuilt: " + "; ".join(why))
+        context = StageContext(
+            name, self.recipe, location, fingerprint, artifacts, self.variables, self.ray, log
+        )
+        log.event("started", fingerprint=fingerprint[:8])
+        try:
+            result = job.run(config, context)
+        finally:
+            log.close()
+        seconds = round(time.monotonic() - start, 2)
+        artifact = commit(
+            location,
+            kind=job.kind,
+            stage=name,
+            job=job.name,
+            job_version=job.version,
+            fingerprint=fingerprint,
+            config=identity,
+            inputs=inputs,
+            counts=result.counts,
+            results=result.results,
+            seconds=seconds,
+            timings_s=result.timings_s,
+        )
+        (location / IN_PROGRESS_NAME).delete_file()
+        log.event("done", seconds=seconds)
+        return Outcome(name, "made", artifact, seconds)
+
+    def _inputs(
+        self, name: str, config: StageConfig, artifacts: Mapping[str, Artifact]
+    ) -> dict[str, str]:
+        """Return the identity of everything a stage reads, by the key that names it."""
+        inputs = {}
+        for key, stage, kinds in references(config):
+            kind = artifacts[stage].manifest.kind
+            if kind not in kinds:
+                raise InputError(
+                    f"stages.{name}.{key}: stage {stage} makes a {kind}, "
+                    f"this wants a {' or '.join(kinds)}"
+                )
+            inputs[key] = artifacts[stage].manifest.fingerprint
+        for key, pattern in input_patterns(config):
+            for file in expand(pattern, self.variables, f"stages.{name}.{key}"):
+                inputs[f"{key}/{file.name}"] = content_identity(file)
+        return inputs
+
+    def _prepare(self, location: Location, fingerprint: str, log: StageLog) -> None:
+        """Keep what a broken run of the same fingerprint left, remove everything else."""
+        marker = location / IN_PROGRESS_NAME
+        if marker.is_file() and marker.read_json().get("fingerprint") == fingerprint:
+            log.event("resumed: an earlier run was broken off here")
+            return
+        location.delete_folder()
+        marker.write_json({"fingerprint": fingerprint})

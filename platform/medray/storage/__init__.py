@@ -1,0 +1,1 @@
+"""Where bytes lie: locations, artifacts with manifests, shards with receipts."""

@@ -1,0 +1,154 @@
+"""One type for a place on local disk or in an object store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+# A file up to this size is identified by the hash of all its bytes; a larger one by size, time of
+# change and the hash of its two ends (a Parquet footer holds every column chunk's offset and
+# statistics, so a changed value shows there).
+WHOLE_HASH_LIMIT_BYTES = 64 * 2**20
+END_HASH_BYTES = 64 * 2**10
+
+
+@dataclass(frozen=True)
+class Location:
+    """A file or folder: a pyarrow filesystem and a path in it. Pickles, so tasks can carry it."""
+
+    filesystem: pafs.FileSystem
+    path: str
+
+    @classmethod
+    def of(cls, where: str | Path | Location) -> Location:
+        """Return the location of a local path or a URI (``s3://``, ``gs://``, ``file://``)."""
+        if isinstance(where, Location):
+            return where
+        text = str(where)
+        if "://" in text:
+            filesystem, path = pafs.FileSystem.from_uri(text)
+            return cls(filesystem, path)
+        return cls(pafs.LocalFileSystem(), str(Path(text).expanduser().absolute()))
+
+    def __truediv__(self, name: str) -> Location:
+        return Location(self.filesystem, f"{self.path.rstrip('/')}/{name}")
+
+    def __str__(self) -> str:
+        return self.path if self.is_local else f"{self.filesystem.type_name}://{self.path}"
+
+    @property
+    def name(self) -> str:
+        return self.path.rstrip("/").rsplit("/", 1)[-1]
+
+    @property
+    def is_local(self) -> bool:
+        return isinstance(self.filesystem, pafs.LocalFileSystem)
+
+    def local_path(self) -> Path:
+        """Return the path on this machine's disk; ``ValueError`` for an object store."""
+        if not self.is_local:
+            raise ValueError(f"{self} is not on a local disk")
+        return Path(self.path)
+
+    def is_file(self) -> bool:
+        return bool(self.filesystem.get_file_info(self.path).type == pafs.FileType.File)
+
+    def exists(self) -> bool:
+        return bool(self.filesystem.get_file_info(self.path).type != pafs.FileType.NotFound)
+
+    def files(self) -> Iterator[Location]:
+        """Yield every file below this folder, sorted by path; nothing where it does not exist."""
+        selector = pafs.FileSelector(self.path, allow_not_found=True, recursive=True)
+        infos = [i for i in self.filesystem.get_file_info(selector) if i.type == pafs.FileType.File]
+        for info in sorted(infos, key=lambda i: i.path):
+            yield Location(self.filesystem, info.path)
+
+    def relative_to(self, folder: Location) -> str:
+        return self.path.removeprefix(folder.path.rstrip("/") + "/")
+
+    def open_input(self) -> pa.NativeFile:
+        return self.filesystem.open_input_file(self.path)
+
+    def read_bytes(self) -> bytes:
+        with self.filesystem.open_input_stream(self.path) as stream:
+            return bytes(stream.read())
+
+    def read_json(self) -> Any:
+        return json.loads(self.read_bytes())
+
+    def write_bytes(self, data: bytes | pa.Buffer) -> None:
+        """Write the whole file or nothing: a reader never sees a part of it.
+
+        Local disk: a temporary file beside it, flushed to disk, then renamed over. Object store:
+        one upload, which becomes visible when it is closed.
+        """
+        parent = self.path.rsplit("/", 1)[0]
+        if not self.is_local:
+            with self.filesystem.open_output_stream(self.path) as stream:
+                stream.write(data)
+            return
+        Path(parent).mkdir(parents=True, exist_ok=True)
+        temporary = Path(parent) / f".{self.name}.{uuid.uuid4().hex}.partial"
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self.path)
+
+    def write_json(self, value: Any) -> None:
+        text = json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True)
+        self.write_bytes(text.encode() + b"\n")
+
+    def upload(self, folder: Path) -> None:
+        """Copy a local folder with all its files to here."""
+        if self.is_local:
+            self.local_path().mkdir(parents=True, exist_ok=True)
+        pafs.copy_files(
+            str(folder),
+            self.path,
+            source_filesystem=pafs.LocalFileSystem(),
+            destination_filesystem=self.filesystem,
+        )
+
+    def delete_file(self) -> None:
+        self.filesystem.delete_file(self.path)
+
+    def delete_folder(self) -> None:
+        """Remove this folder and all below it; it need not exist."""
+        if self.exists():
+            self.filesystem.delete_dir(self.path)
+
+
+def sha256_of(location: Location) -> tuple[int, str]:
+    """Return (size in bytes, SHA-256 in hex) of a file, read in pieces of 8 MiB."""
+    digest, size_bytes = hashlib.sha256(), 0
+    with location.filesystem.open_input_stream(location.path) as stream:
+        while piece := stream.read(8 * 2**20):
+            digest.update(piece)
+            size_bytes += len(piece)
+    return size_bytes, digest.hexdigest()
+
+
+def content_identity(location: Location) -> str:
+    """Return a short string that changes when the file's content changes.
+
+    The hash of all bytes up to 64 MiB; beyond that size, time of change and both ends' hash, so
+    that planning over terabytes reads megabytes.
+    """
+    info = location.filesystem.get_file_info(location.path)
+    if info.size <= WHOLE_HASH_LIMIT_BYTES:
+        return sha256_of(location)[1][:32]
+    digest = hashlib.sha256(f"{info.size} {info.mtime_ns}".encode())
+    with location.open_input() as file:
+        digest.update(file.read_at(END_HASH_BYTES, 0))
+        digest.update(file.read_at(END_HASH_BYTES, info.size - END_HASH_BYTES))
+    return digest.hexdigest()[:32]

@@ -1,0 +1,84 @@
+"""What every training stage is told: workers, engine, batch, schedule."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from medray.recipe import Config, Incidental, StageConfig
+
+
+class WorkersConfig(Config):
+    """The worker group. Each worker is one process with one device."""
+
+    count: int = Field(default=2, ge=1, description="number of workers")
+    cpus_per_worker: Annotated[float, Incidental()] = Field(default=1.0, gt=0)
+    use_gpu: bool = Field(default=False, description="one GPU a worker, NCCL; else CPU, gloo")
+
+
+class OptimizerConfig(Config):
+    """AdamW, linear warm-up, then a cosine or linear fall to zero, or a constant rate."""
+
+    learning_rate: float = Field(default=2e-5, gt=0, description="the peak")
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup_steps: int = Field(default=0, ge=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    beta2: float = Field(default=0.95, ge=0, lt=1)
+    gradient_clipping: float = Field(default=1.0, ge=0, description="largest norm; 0: no clipping")
+
+
+class TrainingConfig(Config):
+    """The part of a training stage that is the same for all of them."""
+
+    workers: WorkersConfig = Field(default=WorkersConfig())
+    optimizer: OptimizerConfig = Field(default=OptimizerConfig())
+    zero_stage: Literal[0, 1, 2, 3] = Field(default=2, description="DeepSpeed ZeRO stage")
+    precision: Literal["bf16", "fp32"] = "bf16"
+    gradient_checkpointing: bool = True
+    steps: int = Field(default=100, ge=1, description="optimizer steps")
+    global_batch_size: int = Field(
+        default=16, ge=1, description="sequences of one step, all workers"
+    )
+    micro_batch_size: int = Field(default=4, ge=1, description="sequences of one forward pass")
+    log_every_steps: int = Field(default=5, ge=1)
+    evaluate_every_steps: int = Field(default=0, ge=0, description="0: only after the last step")
+    checkpoint_every_steps: Annotated[int, Incidental()] = Field(default=50, ge=1)
+
+    @model_validator(mode="after")
+    def _batch_divides(self) -> TrainingConfig:
+        piece = self.workers.count * self.micro_batch_size
+        if self.global_batch_size % piece:
+            raise ValueError(
+                f"global_batch_size {self.global_batch_size} must be a multiple of "
+                f"workers.count x micro_batch_size = {piece}"
+            )
+        return self
+
+    @property
+    def accumulation_steps(self) -> int:
+        return self.global_batch_size // (self.workers.count * self.micro_batch_size)
+
+
+class TrainingStageConfig(StageConfig):
+    """Base of the training stages' configurations."""
+
+    training: TrainingConfig = Field(default=TrainingConfig())
+
+
+def learning_rate_at(step: int, steps: int, config: OptimizerConfig) -> float:
+    """Return the learning rate of step ``step`` (0-based) of ``steps``.
+
+    A function of the step alone, so a resumed run has no schedule state to restore. Warm-up
+    rises linearly from learning_rate / warmup_steps.
+    """
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    if config.schedule == "constant":
+        return config.learning_rate
+    done = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
+    if config.schedule == "linear":
+        return config.learning_rate * (1 - done)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))

@@ -1,0 +1,178 @@
+"""The finetune job: LoRA on question -> rationale and answer, loss on the response alone."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from medray.corpus.tokenizer import load_tokenizer
+from medray.errors import InputError
+from medray.instruct.prompts import prompt_for, response_for
+from medray.instruct.questions import Format, Question, read_questions
+from medray.languages import LANGUAGES
+from medray.models.folder import load_model, save_model
+from medray.pipeline import Job, StageContext, StageResult
+from medray.recipe import Config, InputFiles, Reference
+from medray.storage.location import Location
+from medray.training.batches import IGNORED, Sequences
+from medray.training.config import TrainingConfig, TrainingStageConfig
+from medray.training.loop import Assembly
+from medray.training.trainer import fit
+
+
+class LoraConfig(Config):
+    """Low-rank adaptation. MMedLM trains rank 16, dropout 0.05 (its alpha is undefined)."""
+
+    rank: int = Field(default=16, ge=1)
+    alpha: float = Field(default=32.0, gt=0, description="the update is scaled by alpha / rank")
+    dropout: float = Field(default=0.05, ge=0, lt=1)
+
+
+class QuestionInput(Config):
+    """Question files of one language in one format."""
+
+    language: str = Field(description="language code, one of en zh ja fr ru es")
+    files: Annotated[str, InputFiles()] = Field(description="path, URI or pattern of the files")
+    format: Format = "mmedbench"
+    limit: int | None = Field(default=None, ge=1, description="take only the first so many")
+
+
+class FinetuneConfig(TrainingStageConfig):
+    """Configuration of the finetune job."""
+
+    job: Literal["finetune"]
+    model: Annotated[str, Reference(("model",))] = Field(description="a pretrain stage")
+    questions: list[QuestionInput] = Field(min_length=1)
+    lora: LoraConfig = Field(default=LoraConfig())
+    validation_share: float = Field(
+        default=0.125, ge=0, lt=1, description="share of questions held out for validation loss"
+    )
+    maximum_tokens: int = Field(default=1024, ge=16, description="longest example")
+
+
+@dataclass(frozen=True)
+class FinetuneTask:
+    """LoRA on the responses to questions."""
+
+    training: TrainingConfig
+    seed: int
+    lora: LoraConfig
+    questions: tuple[Question, ...]
+    validation_share: float
+    maximum_tokens: int
+    model: Location
+    output: Location
+
+    def build(self) -> Assembly:
+        from peft import LoraConfig as PeftLoraConfig
+        from peft import get_peft_model
+
+        folder = self.model.local_path()
+        tokenizer = load_tokenizer(folder)
+        settings = PeftLoraConfig(
+            r=self.lora.rank,
+            lora_alpha=self.lora.alpha,
+            lora_dropout=self.lora.dropout,
+            target_modules="all-linear",
+            task_type="CAUSAL_LM",
+        )
+        model = get_peft_model(load_model(folder), settings)
+        trained, held_out = split(self.questions, self.validation_share)
+        return Assembly(
+            model,
+            encode(trained, tokenizer, self.maximum_tokens),
+            encode(held_out, tokenizer, self.maximum_tokens) if held_out else None,
+            tokenizer,
+        )
+
+    def export(self, assembly: Assembly, weights: dict[str, Any]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            save_model(assembly.model, weights, assembly.tokenizer, Path(folder))
+            (self.output / "adapter").upload(Path(folder))
+
+
+def split(questions: Sequence[Question], share: float) -> tuple[list[Question], list[Question]]:
+    """Return (training, validation): of each language, its last ``share`` is held out."""
+    trained, held_out = [], []
+    for code in LANGUAGES:
+        mine = [q for q in questions if q.language == code]
+        cut = len(mine) - round(len(mine) * share)
+        trained += mine[:cut]
+        held_out += mine[cut:]
+    return trained, held_out
+
+
+def encode(questions: Sequence[Question], tokenizer: Any, maximum_tokens: int) -> Sequences:
+    """Return one or two sequences a question: with rationale, where it has one, and without.
+
+    MMedLM trains on both forms. Prompt tokens have no label. A prompt that is too long loses
+    tokens on its left, never its question's end or the response header.
+    """
+    pairs = []
+    for question in questions:
+        for rationale in (True, False) if question.rationale else (False,):
+            prompt = tokenizer(prompt_for(question, rationale=rationale))["input_ids"]
+            response = tokenizer(
+                response_for(question, rationale=rationale), add_special_tokens=False
+            )["input_ids"]
+            response = [*response, tokenizer.eos_token_id][:maximum_tokens]
+            prompt = prompt[max(0, len(prompt) + len(response) - maximum_tokens) :]
+            pairs.append((prompt + response, [IGNORED] * len(prompt) + response))
+    return Sequences.of(pairs)
+
+
+def load_questions(inputs: Sequence[QuestionInput], context: StageContext) -> tuple[Question, ...]:
+    """Read the questions that a recipe names, in its order."""
+    questions: list[Question] = []
+    for number, entry in enumerate(inputs):
+        if entry.language not in LANGUAGES:
+            key = f"stages.{context.name}.questions.{number}.language"
+            raise InputError(f"{key}: no language {entry.language}")
+        found: list[Question] = []
+        for file in context.files(entry.files, f"questions.{number}.files"):
+            found += read_questions(file, entry.format, entry.language)
+        questions += found[: entry.limit]
+    return tuple(questions)
+
+
+def make_task(config: FinetuneConfig, context: StageContext) -> FinetuneTask:
+    """Return the task that a configuration describes."""
+    return FinetuneTask(
+        config.training,
+        context.seed,
+        config.lora,
+        load_questions(config.questions, context),
+        config.validation_share,
+        config.maximum_tokens,
+        context.artifacts[config.model] / "model",
+        context.output,
+    )
+
+
+def run(config: FinetuneConfig, context: StageContext) -> StageResult:
+    """Train and export ``adapter/``, a peft folder."""
+    task = make_task(config, context)
+    trained, held_out = split(task.questions, task.validation_share)
+    history = fit(task, context)
+    return StageResult(
+        counts={
+            "training_questions": len(trained),
+            "validation_questions": len(held_out),
+            "steps": config.training.steps,
+        },
+        results={
+            "loss": history.loss,
+            "validation_loss": history.validation_loss,
+            "first_loss": history.loss[0][1],
+            "last_loss": history.loss[-1][1],
+            "lora_rank": config.lora.rank,
+        },
+    )
+
+
+JOB = Job("finetune", 1, "adapter", FinetuneConfig, run)

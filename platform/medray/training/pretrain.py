@@ -1,0 +1,104 @@
+"""The pretrain job: next-token training of a model on a corpus's windows."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field
+
+from medray.corpus.tokenizer import load_tokenizer
+from medray.models.folder import load_model, save_model
+from medray.models.small import NewModelConfig, make_model
+from medray.pipeline import Job, StageContext, StageResult
+from medray.recipe import Config, Reference
+from medray.storage.location import Location
+from medray.storage.shards import open_parquet
+from medray.training.batches import Sequences
+from medray.training.config import TrainingConfig, TrainingStageConfig
+from medray.training.loop import Assembly
+from medray.training.trainer import fit
+
+
+class ModelConfig(Config):
+    """The model to train: an existing Hugging Face folder, or sizes of a new one."""
+
+    folder: str | None = Field(default=None, description="folder to go on from; None: a new model")
+    new: NewModelConfig = Field(default=NewModelConfig())
+
+
+class PretrainConfig(TrainingStageConfig):
+    """Configuration of the pretrain job."""
+
+    job: Literal["pretrain"]
+    corpus: Annotated[str, Reference(("corpus",))] = Field(description="a curate stage")
+    model: ModelConfig = Field(default=ModelConfig())
+
+
+@dataclass(frozen=True)
+class PretrainTask:
+    """Next-token prediction on every token of every window."""
+
+    training: TrainingConfig
+    seed: int
+    model: ModelConfig
+    corpus: Location
+    output: Location
+
+    def build(self) -> Assembly:
+        tokenizer = load_tokenizer((self.corpus / "tokenizer").local_path())
+        if self.model.folder is not None:
+            model = load_model(Path(self.model.folder))
+        else:
+            model = make_model(self.model.new, tokenizer, self.seed)
+        return Assembly(model, read_windows(self.corpus), None, tokenizer)
+
+    def export(self, assembly: Assembly, weights: dict[str, Any]) -> None:
+        export_model(assembly, weights, self.output / "model")
+
+
+def export_model(assembly: Assembly, weights: dict[str, Any], target: Location) -> None:
+    """Write the model's Hugging Face folder to a location, local or not."""
+    assembly.model.config.use_cache = True
+    with tempfile.TemporaryDirectory() as folder:
+        save_model(assembly.model, weights, assembly.tokenizer, Path(folder))
+        target.upload(Path(folder))
+
+
+def read_windows(corpus: Location) -> Sequences:
+    """Read all windows of a corpus, in the order of their files' names; every token is a label."""
+    lists = []
+    for file in (corpus / "windows" / "windows").files():
+        with open_parquet(file) as parquet:
+            lists.append(parquet.read(columns=["tokens"])["tokens"].combine_chunks())
+    column = pa.concat_arrays(lists)
+    tokens = column.flatten().to_numpy(zero_copy_only=False).astype(np.int32)
+    offsets = np.concatenate([[0], np.cumsum(column.value_lengths().to_numpy())])
+    return Sequences(tokens, tokens, offsets.astype(np.int64))
+
+
+def run(config: PretrainConfig, context: StageContext) -> StageResult:
+    """Train and export ``model/``, a Hugging Face folder."""
+    corpus = context.artifacts[config.corpus]
+    task = PretrainTask(
+        config.training, context.seed, config.model, corpus.location, context.output
+    )
+    history = fit(task, context)
+    windows = corpus.manifest.counts["windows"]
+    seen = config.training.steps * config.training.global_batch_size
+    return StageResult(
+        counts={"windows": windows, "windows_seen": seen, "steps": config.training.steps},
+        results={
+            "loss": history.loss,
+            "first_loss": history.loss[0][1],
+            "last_loss": history.loss[-1][1],
+            "epochs": round(seen / windows, 3),
+        },
+    )
+
+
+JOB = Job("pretrain", 1, "model", PretrainConfig, run)
