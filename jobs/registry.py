@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from jobs import benchmark, report
 from medray.corpus import curate
 from medray.pipeline import Job
 from medray.training import finetune, pretrain
+from medray.tuning import sweep
 
 JOBS: dict[str, Job[Any]] = {
     job.name: job
@@ -14,5 +16,8 @@ JOBS: dict[str, Job[Any]] = {
         curate.JOB,
         pretrain.JOB,
         finetune.JOB,
+        sweep.JOB,
+        benchmark.JOB,
+        report.JOB,
     )
 }

@@ -60,7 +60,8 @@ class Job(Generic[Settings]):
     """A kind of work: its name, the type of its configuration, the kind of artifact it makes.
 
     ``version`` goes into every fingerprint: raise it when the same configuration would now make
-    something else.
+    something else. ``environment`` names what of the machine the artifact depends on (an OCR
+    engine that may be missing); it goes into the fingerprint too.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Job(Generic[Settings]):
     kind: str
     config: type[Settings]
     run: Callable[[Settings, StageContext], StageResult]
+    environment: Callable[[Settings], dict[str, str]] = lambda config: {}
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class Run:
     def _stage(self, name: str, artifacts: dict[str, Artifact]) -> Outcome:
         config, start = self.recipe.stages[name], time.monotonic()
         job, log = self.jobs[config.job], StageLog(self.reporter, name)
-        inputs = self._inputs(name, config, artifacts)
+        inputs = self._inputs(name, config, artifacts) | job.environment(config)
         identity = identity_config(config) | {"seed": self.recipe.seed}
         fingerprint = fingerprint_of(identity, job.version, inputs)
         location = self.workspace / name

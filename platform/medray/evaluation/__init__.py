@@ -1,0 +1,1 @@
+"""Measuring a served model: client, scoring, answer extraction, metrics, report."""

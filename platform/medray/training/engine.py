@@ -45,8 +45,13 @@ def prepare_process(use_gpu: bool, local_world_size: int) -> None:
         os.environ["LOCAL_SIZE"] = str(local_world_size)
     import logging
 
+    import deepspeed.ops
     import torch
 
+    if not use_gpu:
+        # Its shared-memory all-reduce is compiled at the first start: 30 s with a C++ compiler,
+        # a crash without one. Plain gloo needs neither.
+        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
     torch.set_num_threads(max(1, int(os.environ.get("OMP_NUM_THREADS", "1"))))
 

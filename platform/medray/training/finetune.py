@@ -11,13 +11,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from medray.corpus.tokenizer import load_tokenizer
-from medray.errors import InputError
+from medray.instruct.inputs import QuestionInput, load_questions
 from medray.instruct.prompts import prompt_for, response_for
-from medray.instruct.questions import Format, Question, read_questions
+from medray.instruct.questions import Question
 from medray.languages import LANGUAGES
 from medray.models.folder import load_model, save_model
 from medray.pipeline import Job, StageContext, StageResult
-from medray.recipe import Config, InputFiles, Reference
+from medray.recipe import Config, Reference
 from medray.storage.location import Location
 from medray.training.batches import IGNORED, Sequences
 from medray.training.config import TrainingConfig, TrainingStageConfig
@@ -33,19 +33,9 @@ class LoraConfig(Config):
     dropout: float = Field(default=0.05, ge=0, lt=1)
 
 
-class QuestionInput(Config):
-    """Question files of one language in one format."""
+class AdaptationConfig(TrainingStageConfig):
+    """What a fine-tuning and each trial of a sweep are told."""
 
-    language: str = Field(description="language code, one of en zh ja fr ru es")
-    files: Annotated[str, InputFiles()] = Field(description="path, URI or pattern of the files")
-    format: Format = "mmedbench"
-    limit: int | None = Field(default=None, ge=1, description="take only the first so many")
-
-
-class FinetuneConfig(TrainingStageConfig):
-    """Configuration of the finetune job."""
-
-    job: Literal["finetune"]
     model: Annotated[str, Reference(("model",))] = Field(description="a pretrain stage")
     questions: list[QuestionInput] = Field(min_length=1)
     lora: LoraConfig = Field(default=LoraConfig())
@@ -53,6 +43,12 @@ class FinetuneConfig(TrainingStageConfig):
         default=0.125, ge=0, lt=1, description="share of questions held out for validation loss"
     )
     maximum_tokens: int = Field(default=1024, ge=16, description="longest example")
+
+
+class FinetuneConfig(AdaptationConfig):
+    """Configuration of the finetune job."""
+
+    job: Literal["finetune"]
 
 
 @dataclass(frozen=True)
@@ -126,21 +122,7 @@ def encode(questions: Sequence[Question], tokenizer: Any, maximum_tokens: int) -
     return Sequences.of(pairs)
 
 
-def load_questions(inputs: Sequence[QuestionInput], context: StageContext) -> tuple[Question, ...]:
-    """Read the questions that a recipe names, in its order."""
-    questions: list[Question] = []
-    for number, entry in enumerate(inputs):
-        if entry.language not in LANGUAGES:
-            key = f"stages.{context.name}.questions.{number}.language"
-            raise InputError(f"{key}: no language {entry.language}")
-        found: list[Question] = []
-        for file in context.files(entry.files, f"questions.{number}.files"):
-            found += read_questions(file, entry.format, entry.language)
-        questions += found[: entry.limit]
-    return tuple(questions)
-
-
-def make_task(config: FinetuneConfig, context: StageContext) -> FinetuneTask:
+def make_task(config: AdaptationConfig, context: StageContext) -> FinetuneTask:
     """Return the task that a configuration describes."""
     return FinetuneTask(
         config.training,

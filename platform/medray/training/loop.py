@@ -113,12 +113,12 @@ def _after_step(
     if evaluates and assembly.validation is not None:
         history.validation_loss.append((step, engine.evaluate(assembly.validation)))
     if keeps and (last or step % config.checkpoint_every_steps == 0):
-        _report_checkpoint(engine, history)
+        _report_checkpoint(engine, history, last)
     elif evaluates:
-        ray.train.report(_metrics(history))
+        ray.train.report(_metrics(history, last))
 
 
-def _report_checkpoint(engine: Engine, history: History) -> None:
+def _report_checkpoint(engine: Engine, history: History, last: bool) -> None:
     """Save every worker's part and report it; Ray Train merges the parts into one folder."""
     import ray.train
 
@@ -127,11 +127,11 @@ def _report_checkpoint(engine: Engine, history: History) -> None:
         if engine.rank == 0:
             (Path(folder) / HISTORY_NAME).write_text(json.dumps(vars(history)), encoding="utf-8")
         checkpoint = ray.train.Checkpoint.from_directory(folder)
-        ray.train.report(_metrics(history), checkpoint=checkpoint)
+        ray.train.report(_metrics(history, last), checkpoint=checkpoint)
 
 
-def _metrics(history: History) -> dict[str, Any]:
-    metrics: dict[str, Any] = {"step": history.step}
+def _metrics(history: History, last: bool) -> dict[str, Any]:
+    metrics: dict[str, Any] = {"step": history.step, "last": last}
     if history.loss:
         metrics["loss"] = history.loss[-1][1]
     if history.validation_loss:

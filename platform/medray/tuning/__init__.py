@@ -1,0 +1,1 @@
+"""Searching for good settings with Ray Tune."""

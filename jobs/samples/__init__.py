@@ -1,0 +1,1 @@
+"""Sample data of medray's own: raw documents, exam questions, scanned pages in six languages."""
