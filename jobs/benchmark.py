@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from medray.errors import InputError
 from medray.evaluation.client import EndpointAddress
@@ -19,8 +19,10 @@ from medray.instruct.inputs import QuestionInput, load_questions
 from medray.pipeline import Job, StageContext, StageResult
 from medray.recipe import Config, Incidental, Reference, StageConfig
 from medray.runtime import RayRuntime
-from serving.app import Endpoint, PortInUse, deploy, shutdown
 from serving.config import Autoscaling, ServingConfig
+
+if TYPE_CHECKING:
+    from serving.app import Endpoint
 
 
 class ServingSettings(Config):
@@ -78,16 +80,31 @@ def serving_config(config: BenchmarkConfig, context: StageContext) -> ServingCon
 @contextmanager
 def served(config: ServingConfig, ray: RayRuntime, purpose: str) -> Iterator[Endpoint]:
     """Serve while the block runs, with an API key made for this run where none is set."""
+    from serving.app import deploy, shutdown
+
     ray.need_cpus(config.num_cpus, purpose)
     os.environ.setdefault(config.api_key_environment, secrets.token_urlsafe(32))
-    try:
+    with serving_errors(purpose):
         endpoint = deploy(config)
-    except (PortInUse, FileNotFoundError) as error:
-        raise InputError(f"{purpose}: {error}") from error
     try:
         yield endpoint
     finally:
         shutdown(endpoint)
+
+
+@contextmanager
+def serving_errors(purpose: str) -> Iterator[None]:
+    """Turn what a user can mend (port taken, no such folder, no key) into InputError."""
+    from serving.app import PortInUse
+
+    try:
+        yield
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join(str(part) for part in fault["loc"])
+        raise InputError(f"{purpose}: {key} {fault['msg']}") from error
+    except (PortInUse, FileNotFoundError, ValueError) as error:
+        raise InputError(f"{purpose}: {error}") from error
 
 
 def run(config: BenchmarkConfig, context: StageContext) -> StageResult:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+from jobs.registry import JOBS
+from jobs.report import publish
+from jobs.status import status
 from medray.errors import InputError, find_input_error
+from medray.pipeline import Run
+from medray.progress import Reporter
+from medray.recipe import Recipe, load_recipe
+from medray.runtime import RayRuntime
+from medray.storage.location import Location
 
 EXIT_DONE, EXIT_FAILED, EXIT_INPUT = 0, 1, 2
 RECIPES = Path(__file__).parent / "recipes"
@@ -73,24 +81,39 @@ def build_parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("run", parents=[running], help="run a recipe")
     verb.set_defaults(command=_run, only_job=None)
+    verb = verbs.add_parser("submit", parents=[recipe], help="run a recipe as a cluster's job")
+    verb.add_argument("--address", required=True, help="the cluster's dashboard: http://host:8265")
+    verb.set_defaults(command=_submit)
+    verb = verbs.add_parser("status", parents=[common], help="tell what a workspace holds")
+    verb.add_argument("workspace")
+    verb.set_defaults(command=_status)
+    verb = verbs.add_parser("serve", parents=[common], help="serve a model folder over HTTP")
+    _add_serve_arguments(verb)
+    verb.set_defaults(command=_serve)
     for job, text in JOB_VERBS.items():
         verb = verbs.add_parser(job, parents=[running], help=f"{text}: that part of a recipe")
         verb.set_defaults(command=_run, only_job=job)
     return parser
 
 
+def _add_serve_arguments(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("model", type=Path, help="folder of a Hugging Face model")
+    verb.add_argument("--adapter", type=Path, help="folder of a LoRA adapter to merge in")
+    verb.add_argument("--name", default="", help="model name that clients send")
+    verb.add_argument("--host", default="127.0.0.1", help="beyond loopback, a key is demanded")
+    verb.add_argument("--port", type=int, default=8000, help="0: any free one")
+    verb.add_argument("--replicas", type=int, default=1, help="most replicas, by load")
+    verb.add_argument("--gpus", type=float, default=0.0, help="GPUs of a replica")
+
+
+def _load(options: argparse.Namespace) -> Recipe:
+    configs = {name: job.config for name, job in JOBS.items()}
+    return load_recipe(recipe_path(options.recipe), options.overrides, configs)
+
+
 def _run(options: argparse.Namespace) -> int:
     """Run a recipe, or those of its stages that have one job."""
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    from jobs.registry import JOBS
-    from medray.pipeline import Run
-    from medray.progress import Reporter
-    from medray.recipe import load_recipe
-    from medray.runtime import RayRuntime
-    from medray.storage.location import Location
-
-    configs = {name: job.config for name, job in JOBS.items()}
-    recipe = load_recipe(recipe_path(options.recipe), options.overrides, configs)
+    recipe = _load(options)
     only = None
     if options.only_job is not None:
         only = [name for name, stage in recipe.stages.items() if stage.job == options.only_job]
@@ -104,8 +127,59 @@ def _run(options: argparse.Namespace) -> int:
         outcomes = run.execute(only)
     finally:
         ray.shutdown()
-    made = {outcome.stage: outcome.outcome for outcome in outcomes}
-    print(json.dumps({"workspace": str(workspace), "stages": made}))
+    summary: dict[str, Any] = {"workspace": str(workspace)}
+    summary["stages"] = {outcome.stage: outcome.outcome for outcome in outcomes}
+    for outcome in outcomes:
+        if outcome.artifact.manifest.kind == "report":
+            summary |= publish(outcome.artifact, workspace)
+    print(json.dumps(summary))
+    return EXIT_DONE
+
+
+def _submit(options: argparse.Namespace) -> int:
+    """Check the recipe here, then run it as a job of a cluster."""
+    from jobs.submit import submit
+
+    recipe = _load(options)
+    workspace = options.workspace or f"runs/{recipe.name}"
+    path = recipe_path(options.recipe)
+    return submit(path, options.overrides, workspace, options.address, options.debug)
+
+
+def _status(options: argparse.Namespace) -> int:
+    """Print one line a stage: done, or broken off."""
+    stages = status(Location.of(options.workspace))
+    if options.json:
+        print(json.dumps(stages))
+    else:
+        for name, stage in stages.items():
+            told = " ".join(f"{key}={value}" for key, value in stage.items() if key != "state")
+            print(f"{name:>12}  {stage['state']:<11} {told}")
+    return EXIT_DONE
+
+
+def _serve(options: argparse.Namespace) -> int:
+    """Serve one model folder until interrupted."""
+    from jobs.benchmark import serving_errors
+    from serving.app import run_forever
+    from serving.config import Autoscaling, ServingConfig
+
+    ray = RayRuntime()
+    with serving_errors("serve"):
+        config = ServingConfig(
+            model=options.model.absolute(),
+            adapter=options.adapter.absolute() if options.adapter else None,
+            model_name=options.name,
+            host=options.host,
+            port=options.port,
+            num_gpus=options.gpus,
+            autoscaling=Autoscaling(max_replicas=options.replicas),
+        )
+        ray.connect()
+        try:
+            run_forever(config)
+        finally:
+            ray.shutdown()
     return EXIT_DONE
 
 

@@ -10,6 +10,7 @@ from medray.evaluation.report import render, results_of
 from medray.pipeline import Job, StageContext, StageResult
 from medray.recipe import Reference, StageConfig, references
 from medray.storage.artifact import Artifact
+from medray.storage.location import Location
 
 PAGE_NAME, RESULTS_NAME = "report.html", "results.json"
 
@@ -42,6 +43,15 @@ def run(config: ReportConfig, context: StageContext) -> StageResult:
     page = render(context.recipe.name, parts)
     (context.output / PAGE_NAME).write_bytes(page.encode())
     return StageResult(counts={"stages": len(parts)}, results={})
+
+
+def publish(report: Artifact, workspace: Location) -> dict[str, str]:
+    """Copy a report's two files to the top of the workspace; return their places."""
+    places = {}
+    for key, name in (("report", PAGE_NAME), ("results", RESULTS_NAME)):
+        (workspace / name).write_bytes((report / name).read_bytes())
+        places[key] = str(workspace / name)
+    return places
 
 
 JOB = Job("report", 1, "report", ReportConfig, run)

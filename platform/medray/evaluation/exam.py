@@ -14,7 +14,7 @@ from pydantic import Field
 from medray.evaluation import statistics
 from medray.evaluation.client import Client, EndpointAddress, gather_in_order
 from medray.evaluation.extraction import extract
-from medray.evaluation.metrics import NAMES, RationaleSimilarity
+from medray.evaluation.similarity import NAMES
 from medray.instruct.prompts import ANSWER_HEADER, prompt_for
 from medray.instruct.questions import Question
 from medray.languages import LANGUAGES
@@ -156,6 +156,9 @@ def _measure_language(code: str, rows: Sequence[tuple[Question, Answer]]) -> dic
     explained = [(q, a) for q, a in generated if q.rationale]
     scores: dict[str, list[float]] = {name: [] for name in NAMES}
     if explained:
+        # Imported here: `evaluate` takes seconds, and most commands need no metric.
+        from medray.evaluation.metrics import RationaleSimilarity
+
         scores = RationaleSimilarity(keep_in_memory=True).compute(
             predictions=[a["rationale"] for _, a in explained],
             references=[q.rationale for q, _ in explained],

@@ -12,13 +12,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+import medray
 from medray.storage.location import Location, sha256_of
 
 MANIFEST_NAME = "manifest.json"
 # Lies in a stage's folder while it is being made and holds the fingerprint that it is made for:
 # what is found there later is resumed only for that same fingerprint.
 IN_PROGRESS_NAME = "in_progress.json"
-LIBRARIES = ("medray", "ray", "torch", "transformers", "peft", "deepspeed", "pyarrow")
+LIBRARIES = ("ray", "torch", "transformers", "peft", "deepspeed", "pyarrow")
 
 
 class FileEntry(BaseModel):
@@ -95,7 +96,7 @@ def commit(location: Location, **fields: Any) -> Artifact:
         files.append(FileEntry(path=relative, size_bytes=size_bytes, sha256=digest))
     manifest = Manifest(
         files=files,
-        libraries={name: version(name) for name in LIBRARIES},
+        libraries={"medray": medray.__version__} | {name: version(name) for name in LIBRARIES},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         **fields,
     )

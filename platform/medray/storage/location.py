@@ -72,6 +72,13 @@ class Location:
         for info in sorted(infos, key=lambda i: i.path):
             yield Location(self.filesystem, info.path)
 
+    def folders(self) -> list[Location]:
+        """Return the folders directly in this one, sorted; none where it does not exist."""
+        selector = pafs.FileSelector(self.path, allow_not_found=True)
+        infos = self.filesystem.get_file_info(selector)
+        paths = sorted(info.path for info in infos if info.type == pafs.FileType.Directory)
+        return [Location(self.filesystem, path) for path in paths]
+
     def relative_to(self, folder: Location) -> str:
         return self.path.removeprefix(folder.path.rstrip("/") + "/")
 
