@@ -16,7 +16,7 @@ from jobs.status import status
 from medray.errors import InputError, find_input_error
 from medray.pipeline import Run
 from medray.progress import Reporter
-from medray.recipe import Recipe, load_recipe
+from medray.recipe import Recipe, load_recipe, read_yaml
 from medray.runtime import RayRuntime
 from medray.storage.location import Location
 
@@ -71,7 +71,12 @@ def build_parser() -> argparse.ArgumentParser:
     recipe.add_argument("recipe", help="a recipe's name (quickstart) or the path of its YAML file")
     recipe.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
-        help="override a key: pretrain.training.steps=500 (repeatable)",
+        help="override a key: pretrain.training.steps=500; @FILE: every key of a YAML file "
+        "(@real: the built-in one for real data); repeatable",
+    )  # fmt: skip
+    recipe.add_argument(
+        "--variable", action="append", default=[], metavar="NAME=VALUE", dest="variables",
+        help="what ${NAME} in file patterns stands for (repeatable)",
     )  # fmt: skip
     recipe.add_argument("--workspace", help="where artifacts lie (default runs/RECIPE)")
 
@@ -108,7 +113,31 @@ def _add_serve_arguments(verb: argparse.ArgumentParser) -> None:
 
 def _load(options: argparse.Namespace) -> Recipe:
     configs = {name: job.config for name, job in JOBS.items()}
-    return load_recipe(recipe_path(options.recipe), options.overrides, configs)
+    return load_recipe(recipe_path(options.recipe), expand_overrides(options.overrides), configs)
+
+
+def expand_overrides(overrides: Sequence[str]) -> list[str]:
+    """Replace each @FILE by the overrides that the YAML file holds, as key=JSON."""
+    expanded = []
+    for override in overrides:
+        if not override.startswith("@"):
+            expanded.append(override)
+            continue
+        path = RECIPES / f"{override[1:]}.overrides.yaml"
+        for key, value in read_yaml(path if path.is_file() else Path(override[1:])).items():
+            expanded.append(f"{key}={json.dumps(value, ensure_ascii=False)}")
+    return expanded
+
+
+def _variables(options: argparse.Namespace) -> dict[str, str]:
+    """Return what ${NAME} stands for; a local path is made absolute, for workers run elsewhere."""
+    variables = {"samples": str(SAMPLES)}
+    for pair in options.variables:
+        name, separator, value = pair.partition("=")
+        if not separator or not name.isidentifier():
+            raise InputError(f"--variable {pair}: write it as name=value")
+        variables[name] = value if "://" in value else str(Path(value).expanduser().absolute())
+    return variables
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -122,7 +151,7 @@ def _run(options: argparse.Namespace) -> int:
     workspace = Location.of(options.workspace or Path("runs") / recipe.name)
     ray = RayRuntime(options.address, options.cpus)
     reporter = Reporter.for_stream(options.json)
-    run = Run(recipe, JOBS, workspace, {"samples": str(SAMPLES)}, ray, reporter)
+    run = Run(recipe, JOBS, workspace, _variables(options), ray, reporter)
     try:
         outcomes = run.execute(only)
     finally:
@@ -143,7 +172,9 @@ def _submit(options: argparse.Namespace) -> int:
     recipe = _load(options)
     workspace = options.workspace or f"runs/{recipe.name}"
     path = recipe_path(options.recipe)
-    return submit(path, options.overrides, workspace, options.address, options.debug)
+    variables = [f"{k}={v}" for k, v in _variables(options).items() if k != "samples"]
+    overrides = expand_overrides(options.overrides)
+    return submit(path, overrides, variables, workspace, options.address, options.debug)
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -189,7 +220,7 @@ def recipe_path(name: str) -> Path:
         return Path(name)
     path = RECIPES / f"{name}.yaml"
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.yaml")))
+        known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.yaml") if "." not in p.stem))
         raise InputError(f"no recipe {name}: the built-in ones are {known}; a path ends in .yaml")
     return path
 

@@ -7,12 +7,14 @@ from typing import Any
 from jobs import benchmark, report
 from medray.corpus import curate
 from medray.pipeline import Job
+from medray.scans import ocr
 from medray.training import finetune, pretrain
 from medray.tuning import sweep
 
 JOBS: dict[str, Job[Any]] = {
     job.name: job
     for job in (
+        ocr.JOB,
         curate.JOB,
         pretrain.JOB,
         finetune.JOB,

@@ -25,7 +25,12 @@ RETRY_EVERY_S = 2.0
 
 
 def submit(
-    recipe: Path, overrides: Sequence[str], workspace: str, address: str, debug: bool
+    recipe: Path,
+    overrides: Sequence[str],
+    variables: Sequence[str],
+    workspace: str,
+    address: str,
+    debug: bool,
 ) -> int:
     """Run a recipe as a job of a cluster, print its log as it comes, return its exit code.
 
@@ -42,7 +47,7 @@ def submit(
     client = _connect(address)
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(recipe, Path(folder) / "recipe.yaml")
-        job_id = _submit(client, folder, _entrypoint(overrides, workspace, debug))
+        job_id = _submit(client, folder, _entrypoint(overrides, variables, workspace, debug))
     print(f"medray: submitted as {job_id}", file=sys.stderr, flush=True)
     try:
         asyncio.run(_print_log(client, job_id))
@@ -72,11 +77,15 @@ def _connect(address: str) -> Any:
         raise InputError(f"--address {address}: {first_line}") from error
 
 
-def _entrypoint(overrides: Sequence[str], workspace: str, debug: bool) -> str:
+def _entrypoint(
+    overrides: Sequence[str], variables: Sequence[str], workspace: str, debug: bool
+) -> str:
     words = ["python", "-m", "jobs.cli", "run", "recipe.yaml", "--address", "auto", "--json"]
     words += ["--workspace", workspace]
     for override in overrides:
         words += ["--set", override]
+    for variable in variables:
+        words += ["--variable", variable]
     return shlex.join([*words, "--debug"] if debug else words)
 
 

@@ -76,12 +76,7 @@ def load_recipe(
     ``jobs`` gives the configuration type of each job's name. Raises InputError with the file,
     the key and the remedy.
     """
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: cannot be read as YAML ({error})") from error
-    if not isinstance(tree, dict):
-        raise InputError(f"{path}: a recipe is a mapping with the keys name, seed and stages")
+    tree = read_yaml(path)
     for override in overrides:
         _apply_override(tree, override)
     file = _check(_RecipeFile, tree, path.name, "")
@@ -100,6 +95,17 @@ def load_recipe(
                 )
         stages[name] = config
     return Recipe(name=file.name, seed=file.seed, stages=stages)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping; anything else is an InputError that names it."""
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: cannot be read as YAML ({error})") from error
+    if not isinstance(tree, dict):
+        raise InputError(f"{path}: holds no mapping of keys to values")
+    return tree
 
 
 def _apply_override(tree: dict[str, Any], override: str) -> None:
@@ -254,7 +260,7 @@ def expand(pattern: str, variables: Mapping[str, str], where: str) -> list[Locat
             files = [f for f in folder.files() if fnmatch.fnmatch(f.path, wanted)]
     else:
         # glob.glob, for Path.glob refuses absolute patterns.
-        files = [Location.of(p) for p in sorted(glob(filled)) if Path(p).is_file()]  # noqa: PTH207
+        files = [Location.of(p) for p in sorted(glob(filled, recursive=True)) if Path(p).is_file()]  # noqa: PTH207
     if not files:
         raise InputError(f"{where}: no file matches {filled}")
     return files

@@ -1,0 +1,57 @@
+# `make help` lists the targets.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+DATA ?= ../shared/data
+MEDRAY = .venv/bin/medray
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install system demo real test test-all lint format bench samples clean
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install -q -c constraints.txt torch==2.13.0
+	.venv/bin/pip install -q -c constraints.txt -e .
+	touch $@
+
+.venv/.develop: .venv/.installed
+	.venv/bin/pip install -q -c constraints.txt -e '.[develop]'
+	touch $@
+
+install: .venv/.installed  ## make .venv with medray and its pinned dependencies
+
+system:  ## say which system packages are missing, install them where allowed
+	@sh cluster/local/system_packages.sh
+
+demo: install system  ## run the quickstart recipe: raw text to report, in runs/quickstart
+	$(MEDRAY) run quickstart
+
+real: install system  ## the same on real corpora and exams (DATA=../shared/data), in runs/real
+	@test -d $(DATA)/corpus || { echo "make real: no corpora at $(DATA); say where they lie: make real DATA=FOLDER" >&2; exit 2; }
+	$(MEDRAY) run quickstart --set @real --variable data=$(DATA) --workspace runs/real
+
+test: .venv/.develop system  ## the test suite, without the slow tests
+	.venv/bin/python -m pytest -m "not slow"
+
+test-all: .venv/.develop system  ## every test
+	.venv/bin/python -m pytest
+
+lint: .venv/.develop  ## ruff and mypy
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+format: .venv/.develop  ## let ruff format and sort
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+bench: .venv/.develop  ## print speeds as ratios against named peers; asserts nothing
+	.venv/bin/python -m pytest tests/benchmarks -q -s --benchmarks
+
+samples: .venv/.develop  ## build the sample Parquet and PDF files from jobs/samples/sources
+	.venv/bin/python -m jobs.samples.build
+
+clean:  ## remove the environment and caches, keep runs/
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache

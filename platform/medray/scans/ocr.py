@@ -1,0 +1,225 @@
+"""The ocr job: scanned and digital documents -> pages of text, in shards over the cluster."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pyarrow as pa
+from pydantic import Field, field_validator
+
+from medray.errors import InputError
+from medray.languages import LANGUAGES
+from medray.pipeline import Job, StageContext, StageResult
+from medray.recipe import Config, InputFiles, StageConfig
+from medray.scans.engines import EngineChoice, EngineUnavailable, engine_for
+from medray.scans.pages import PageRecord, count_pages, read_pages
+from medray.storage.location import Location, content_identity
+from medray.storage.shards import Receipt, Shard, ShardOutput, run_shards, shard_id_of, sum_counts
+
+# What a page's text must be to go on to a corpus.
+GOOD = ("text_layer", "ok")
+STATUSES = (
+    "text_layer",
+    "ok",
+    "blank",
+    "low_confidence",
+    "wrong_script",
+    "page_error",
+    "document_error",
+)
+_PAGE_COLUMNS = pa.schema(
+    [
+        ("text", pa.string()),
+        ("timestamp", pa.string()),
+        ("url", pa.string()),
+        ("source", pa.string()),
+    ]
+)
+
+
+class ScanInput(Config):
+    """PDF or image files of one language."""
+
+    language: str = Field(description="language code, one of en zh ja fr ru es")
+    files: Annotated[str, InputFiles()] = Field(description="path, URI or pattern of the files")
+
+    @field_validator("language")
+    @classmethod
+    def _known(cls, code: str) -> str:
+        if code not in LANGUAGES:
+            raise ValueError(f"no language {code}; there are {', '.join(LANGUAGES)}")
+        return code
+
+
+class OcrConfig(StageConfig):
+    """Configuration of the ocr job."""
+
+    job: Literal["ocr"]
+    inputs: list[ScanInput] = Field(min_length=1)
+    engine: EngineChoice = Field(default="auto", description="auto: Tesseract for ru, else Paddle")
+    dots_per_inch: int = Field(default=200, ge=72, le=600, description="rendering resolution")
+    pages_per_shard: int = Field(default=16, ge=1)
+    without_engine: Literal["fail", "leave_out"] = Field(
+        default="fail", description="what to do with a language whose engine is not installed"
+    )
+
+
+def engine_state(code: str, choice: EngineChoice) -> tuple[str, str]:
+    """Return (engine's name and version, "") or ("", reason in one line why there is none)."""
+    try:
+        engine = engine_for(code, choice)
+    except EngineUnavailable as error:
+        return "", str(error)
+    except ValueError as error:
+        raise InputError(f"engine {choice} for {code}: {error}") from error
+    return f"{engine.name} {engine.version}", ""
+
+
+def environment(config: OcrConfig) -> dict[str, str]:
+    """Return which engine reads each language here: part of the stage's fingerprint, so that
+    installing a missing engine makes the stage run again."""
+    return {
+        f"engine/{entry.language}": engine_state(entry.language, config.engine)[0] or "none"
+        for entry in config.inputs
+    }
+
+
+def run(config: OcrConfig, context: StageContext) -> StageResult:
+    """Read every page; tables ``decisions/<language>`` and ``pages/<language>`` of each shard."""
+    shards: list[Shard] = []
+    left_out = []
+    for number, entry in enumerate(config.inputs):
+        files = context.files(entry.files, f"inputs.{number}.files")
+        mine = plan(files, entry.language, config.pages_per_shard)
+        _, reason = engine_state(entry.language, config.engine)
+        if not reason:
+            shards += mine
+        elif config.without_engine == "leave_out":
+            pages = sum(shard.rows for shard in mine)
+            left_out.append({"language": entry.language, "pages": pages, "reason": reason})
+            context.log.event(f"left out {pages} pages in {entry.language}: {reason}")
+        else:
+            raise InputError(f"stages.{context.name}.inputs.{number}: {reason}")
+    receipts: list[Receipt] = []
+    if shards:
+        context.ray.connect()
+        work = partial(read_shard, choice=config.engine, dots_per_inch=config.dots_per_inch)
+        report = partial(context.log.progress, "page shards")
+        receipts = run_shards("ocr", shards, work, context.output, on_receipt=report)
+    results = {
+        "languages": _by_language(receipts, config.engine),
+        "statuses": [status for status in STATUSES if sum_counts(receipts).get(status)],
+        "left_out": left_out,
+    }
+    return StageResult(sum_counts(receipts), results)
+
+
+def plan(files: Sequence[Location], language: str, pages_per_shard: int) -> list[Shard]:
+    """Cut documents into ranges of pages. One that cannot be opened is a shard of one page,
+    whose record will say why."""
+    shards = []
+    for file in files:
+        identity = content_identity(file)
+        with _local(file) as path:
+            pages = max(1, count_pages(path))
+        for first in range(0, pages, pages_per_shard):
+            end = min(first + pages_per_shard, pages)
+            shard_id = shard_id_of(f"ocr|{language}", identity, first, end)
+            shards.append(Shard(shard_id, file, identity, first, end, first, end - first, language))
+    return shards
+
+
+@contextmanager
+def _local(file: Location) -> Iterator[Path]:
+    """Yield a path on this machine with the file's content; PDF readers want to seek."""
+    if file.is_local:
+        yield file.local_path()
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / file.name
+        path.write_bytes(file.read_bytes())
+        yield path
+
+
+def read_shard(shard: Shard, choice: EngineChoice, dots_per_inch: int) -> ShardOutput:
+    """Read the pages of one shard: all into ``decisions``, the good ones into ``pages``."""
+    with _local(shard.file) as path:
+        factory = partial(engine_for, choice=choice)
+        records = list(
+            read_pages(
+                path, shard.first_unit + 1, shard.end_unit, shard.language, factory, dots_per_inch
+            )
+        )
+    good = [record for record in records if record.status in GOOD]
+    counts = {"pages": len(records), "characters": sum(len(r.text) for r in good)}
+    counts |= {s: n for s in STATUSES if (n := sum(r.status == s for r in records))}
+    recognised = [r.confidence for r in records if r.confidence is not None]
+    # Counts are whole numbers, so that they add up exactly; a confidence is kept in 1/10,000.
+    counts["recognised"] = len(recognised)
+    counts["confidence_sum_e4"] = round(sum(recognised) * 10_000)
+    tables = {
+        f"decisions/{shard.language}": _decisions(records),
+        f"pages/{shard.language}": _pages(good),
+    }
+    return ShardOutput(tables, counts)
+
+
+def _decisions(records: Sequence[PageRecord]) -> pa.Table:
+    rows = [
+        {
+            "document": record.document,
+            "page_number": record.page_number,
+            "keep": record.status in GOOD,
+            "reason": record.status,
+            "confidence": record.confidence,
+            "engine": record.engine,
+            "engine_version": record.engine_version,
+            "header": list(record.header),
+            "footer": list(record.footer),
+            "error": record.error,
+            "text": record.text,
+            "seconds": record.seconds,
+        }
+        for record in records
+    ]
+    return pa.Table.from_pylist(rows)
+
+
+def _pages(records: Sequence[PageRecord]) -> pa.Table:
+    """Return pages as documents with CulturaX's columns, which the curate job reads."""
+    rows = [
+        {
+            "text": record.text,
+            "timestamp": "",
+            "url": f"{record.document}#page={record.page_number}",
+            "source": "scans",
+        }
+        for record in records
+    ]
+    return pa.Table.from_pylist(rows, schema=_PAGE_COLUMNS)
+
+
+def _by_language(receipts: Sequence[Receipt], choice: EngineChoice) -> dict[str, Any]:
+    table = {}
+    for code in LANGUAGES:
+        counts = sum_counts(r for r in receipts if r.language == code)
+        if counts:
+            recognised = counts["recognised"]
+            table[code] = {
+                "engine": engine_state(code, choice)[0],
+                "pages": counts["pages"],
+                "statuses": {status: counts[status] for status in STATUSES if status in counts},
+                "characters": counts["characters"],
+                "confidence": counts["confidence_sum_e4"] / recognised / 10_000
+                if recognised
+                else None,
+            }
+    return table
+
+
+JOB = Job("ocr", 1, "pages", OcrConfig, run, environment)
