@@ -18,7 +18,7 @@ from medray.evaluation.exam import ExamConfig, ask_all, measure
 from medray.instruct.inputs import QuestionInput, load_questions
 from medray.pipeline import Job, StageContext, StageResult
 from medray.recipe import Config, Incidental, Reference, StageConfig
-from medray.runtime import RayRuntime
+from medray.runtime import RayRuntime, port_in_use
 from serving.config import Autoscaling, ServingConfig
 
 if TYPE_CHECKING:
@@ -107,6 +107,17 @@ def serving_errors(purpose: str) -> Iterator[None]:
         raise InputError(f"{purpose}: {error}") from error
 
 
+def check(config: BenchmarkConfig, context: StageContext) -> None:
+    """Read every question; check that a replica fits and that the port is free."""
+    load_questions(config.questions, context)
+    context.ray.need_cpus(config.serving.num_cpus, f"stages.{context.name}.serving")
+    if config.serving.port and port_in_use(config.serving.port):
+        raise InputError(
+            f"stages.{context.name}.serving.port: {config.serving.port} is in use; "
+            "choose another, or 0 for any free one"
+        )
+
+
 def run(config: BenchmarkConfig, context: StageContext) -> StageResult:
     """Measure the model through its endpoint; answers are kept in ``answers.json``."""
     questions = load_questions(config.questions, context)
@@ -130,4 +141,4 @@ def run(config: BenchmarkConfig, context: StageContext) -> StageResult:
     )
 
 
-JOB = Job("benchmark", 1, "benchmark", BenchmarkConfig, run)
+JOB = Job("benchmark", 1, "benchmark", BenchmarkConfig, run, check)

@@ -18,7 +18,14 @@ from medray.recipe import (
     references,
 )
 from medray.runtime import RayRuntime
-from medray.storage.artifact import IN_PROGRESS_NAME, Artifact, changes, commit, fingerprint_of
+from medray.storage.artifact import (
+    IN_PROGRESS_NAME,
+    Artifact,
+    Manifest,
+    changes,
+    commit,
+    fingerprint_of,
+)
 from medray.storage.location import Location, content_identity
 
 Settings = TypeVar("Settings", bound=StageConfig)
@@ -60,8 +67,10 @@ class Job(Generic[Settings]):
     """A kind of work: its name, the type of its configuration, the kind of artifact it makes.
 
     ``version`` goes into every fingerprint: raise it when the same configuration would now make
-    something else. ``environment`` names what of the machine the artifact depends on (an OCR
-    engine that may be missing); it goes into the fingerprint too.
+    something else. ``check`` looks at the inputs before any stage runs, so that a wrong exam file
+    is told now and not after a day of pretraining; it may not use earlier stages' artifacts.
+    ``outdated`` may give the reason why a finished artifact should be made again although its
+    fingerprint still fits (an engine that was missing is there now).
     """
 
     name: str
@@ -69,7 +78,8 @@ class Job(Generic[Settings]):
     kind: str
     config: type[Settings]
     run: Callable[[Settings, StageContext], StageResult]
-    environment: Callable[[Settings], dict[str, str]] = lambda config: {}
+    check: Callable[[Settings, StageContext], None] = lambda config, context: None
+    outdated: Callable[[Settings, Manifest], str] = lambda config, manifest: ""
 
 
 @dataclass(frozen=True)
@@ -96,14 +106,41 @@ class Run:
     def execute(self, only: Sequence[str] | None = None) -> list[Outcome]:
         """Run the stages in order (``only``: these, and all that they refer to)."""
         wanted = self._needed(only) if only is not None else set(self.recipe.stages)
+        names = [name for name in self.recipe.stages if name in wanted]
+        self._check(names)
         artifacts: dict[str, Artifact] = {}
         outcomes = []
-        for name in self.recipe.stages:
-            if name in wanted:
-                outcome = self._stage(name, artifacts)
-                artifacts[name] = outcome.artifact
-                outcomes.append(outcome)
+        for name in names:
+            outcome = self._stage(name, artifacts)
+            artifacts[name] = outcome.artifact
+            outcomes.append(outcome)
         return outcomes
+
+    def _check(self, names: Sequence[str]) -> None:
+        """Check the inputs of every stage before the first one runs, but for what a finished
+        artifact has proved already."""
+        for name in names:
+            config = self.recipe.stages[name]
+            existing = Artifact.open(self.workspace / name)
+            if existing is None or existing.manifest.config != self._identity(config):
+                self.jobs[config.job].check(config, self._context(name, "", {}))
+
+    def _identity(self, config: StageConfig) -> dict[str, Any]:
+        return identity_config(config) | {"seed": self.recipe.seed}
+
+    def _context(
+        self, name: str, fingerprint: str, artifacts: Mapping[str, Artifact]
+    ) -> StageContext:
+        return StageContext(
+            name=name,
+            recipe=self.recipe,
+            output=self.workspace / name,
+            fingerprint=fingerprint,
+            artifacts=artifacts,
+            variables=self.variables,
+            ray=self.ray,
+            log=StageLog(self.reporter, name),
+        )
 
     def _needed(self, names: Sequence[str]) -> set[str]:
         needed: set[str] = set()
@@ -115,24 +152,24 @@ class Run:
                 pending += [stage for _, stage, _ in references(self.recipe.stages[name])]
         return needed
 
-    def _stage(self, name: str, artifacts: dict[str, Artifact]) -> Outcome:
+    def _stage(self, name: str, artifacts: Mapping[str, Artifact]) -> Outcome:
         config, start = self.recipe.stages[name], time.monotonic()
-        job, log = self.jobs[config.job], StageLog(self.reporter, name)
-        inputs = self._inputs(name, config, artifacts) | job.environment(config)
-        identity = identity_config(config) | {"seed": self.recipe.seed}
+        job, identity = self.jobs[config.job], self._identity(config)
+        inputs = self._inputs(name, config, artifacts)
         fingerprint = fingerprint_of(identity, job.version, inputs)
-        location = self.workspace / name
+        context = self._context(name, fingerprint, artifacts)
+        location, log = context.output, context.log
         existing = Artifact.open(location)
         if existing is not None and existing.manifest.fingerprint == fingerprint:
-            log.event("skipped: already made", fingerprint=fingerprint[:8])
-            return Outcome(name, "skipped", existing, 0.0)
-        self._prepare(location, fingerprint, log)
-        if existing is not None:
+            reason = job.outdated(config, existing.manifest)
+            if not reason:
+                log.event("skipped: already made", fingerprint=fingerprint[:8])
+                return Outcome(name, "skipped", existing, 0.0)
+            log.event(f"rebuilt: {reason}")
+        elif existing is not None:
             why = changes(existing.manifest, identity, job.version, inputs)
             log.event("rebuilt: " + "; ".join(why))
-        context = StageContext(
-            name, self.recipe, location, fingerprint, artifacts, self.variables, self.ray, log
-        )
+        self._prepare(location, fingerprint, log)
         log.event("started", fingerprint=fingerprint[:8])
         try:
             result = job.run(config, context)

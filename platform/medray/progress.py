@@ -57,7 +57,13 @@ class StageLog:
             return
         if self._bar is None or self._bar.unit != unit:
             self.close()
-            self._bar = tqdm(total=total, desc=f"{self.stage:>10}", unit=unit, leave=False)
+            self._bar = tqdm(
+                total=total,
+                desc=f"{self.stage:>10}",
+                unit=unit,
+                leave=False,
+                file=self.reporter.stream,
+            )
         self._bar.update(done - self._bar.n)
         if done >= total:
             self.close()

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import unquote
 
+import pyarrow as pa
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -62,10 +64,14 @@ class Recipe(Config):
     stages: dict[str, StageConfig]
 
 
+# A stage's name is its folder's name in the workspace, so it must not lead out of there.
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+
 class _RecipeFile(Config):
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    name: _Name
     seed: int = 0
-    stages: dict[str, dict[str, Any]] = Field(min_length=1)
+    stages: dict[_Name, dict[str, Any]] = Field(min_length=1)
 
 
 def load_recipe(
@@ -76,7 +82,7 @@ def load_recipe(
     ``jobs`` gives the configuration type of each job's name. Raises InputError with the file,
     the key and the remedy.
     """
-    tree = read_yaml(path)
+    tree = _unshared(read_yaml(path))
     for override in overrides:
         _apply_override(tree, override)
     file = _check(_RecipeFile, tree, path.name, "")
@@ -106,6 +112,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise InputError(f"{path}: holds no mapping of keys to values")
     return tree
+
+
+def _unshared(value: Any) -> Any:
+    """Copy a tree so that an override of what ``*alias`` names changes that one place only."""
+    if isinstance(value, dict):
+        return {key: _unshared(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_unshared(inner) for inner in value]
+    return value
 
 
 def _apply_override(tree: dict[str, Any], override: str) -> None:
@@ -138,7 +153,7 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
 
 def _child(node: Any, part: str, override: str, where: str) -> Any:
     if isinstance(node, list):
-        if not part.isdigit() or int(part) >= len(node):
+        if not part.isdecimal() or int(part) >= len(node):
             raise InputError(f"--set {override}: {where}: the list has entries 0..{len(node) - 1}")
         return node[int(part)]
     if not isinstance(node, dict):
@@ -246,24 +261,37 @@ def identity_config(config: StageConfig) -> dict[str, Any]:
 def expand(pattern: str, variables: Mapping[str, str], where: str) -> list[Location]:
     """Return the files that a pattern names, sorted; none is an InputError that names ``where``.
 
-    ``${name}`` stands for a variable. ``*`` and ``?`` match inside one folder on local disk; in
-    an object store they also match across folders.
+    ``${name}`` stands for a variable. On local disk (``file://`` too) ``*`` and ``?`` match inside
+    one folder and ``**`` across folders; in an object store all of them match across folders.
     """
     filled = re.sub(r"\$\{(\w+)\}", lambda m: _variable(m, variables, where), pattern)
-    if "://" in filled:
-        stem = re.split(r"[*?\[]", filled, maxsplit=1)[0]
-        if stem == filled:
-            files = [Location.of(filled)] if Location.of(filled).is_file() else []
-        else:
-            folder = Location.of(stem.rsplit("/", 1)[0])
-            wanted = filled.split("://", 1)[1]
-            files = [f for f in folder.files() if fnmatch.fnmatch(f.path, wanted)]
+    if filled.startswith("file://"):
+        files = _local_files(unquote(filled.removeprefix("file://")))
+    elif "://" in filled:
+        try:
+            files = _stored_files(filled)
+        except pa.ArrowInvalid as error:
+            raise InputError(f"{where}: {filled} is no place that can be read ({error})") from error
     else:
-        # glob.glob, for Path.glob refuses absolute patterns.
-        files = [Location.of(p) for p in sorted(glob(filled, recursive=True)) if Path(p).is_file()]  # noqa: PTH207
+        files = _local_files(filled)
     if not files:
         raise InputError(f"{where}: no file matches {filled}")
     return files
+
+
+def _local_files(pattern: str) -> list[Location]:
+    # glob.glob, for Path.glob refuses absolute patterns.
+    paths = glob(str(Path(pattern).expanduser()), recursive=True)  # noqa: PTH207
+    return [Location.of(path) for path in sorted(paths) if Path(path).is_file()]
+
+
+def _stored_files(pattern: str) -> list[Location]:
+    stem = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
+    if stem == pattern:
+        return [Location.of(pattern)] if Location.of(pattern).is_file() else []
+    folder = Location.of(stem.rsplit("/", 1)[0])
+    wanted = pattern.split("://", 1)[1]
+    return [file for file in folder.files() if fnmatch.fnmatch(file.path, wanted)]
 
 
 def _variable(match: re.Match[str], variables: Mapping[str, str], where: str) -> str:

@@ -43,6 +43,8 @@ class RayRuntime:
         """Join or start Ray once. Raises ConnectionError where ``address`` does not answer."""
         if self._connected:
             return
+        # Tune prints a table of its own, whatever its verbosity, unless told to use its old output.
+        os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
         import ray
 
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
@@ -50,39 +52,52 @@ class RayRuntime:
             gcs_port = free_port()
             os.environ["RAY_GCS_SERVER_PORT"] = str(gcs_port)
             address = f"127.0.0.1:{gcs_port}"
-            cpus = self.logical_cpus or max(MINIMUM_LOGICAL_CPUS, 2 * (os.cpu_count() or 1))
-            options |= {"address": "local", "num_cpus": cpus, "_node_ip_address": "127.0.0.1"}
+            options |= {
+                "address": "local",
+                "num_cpus": self._local_cpus,
+                "_node_ip_address": "127.0.0.1",
+            }
         else:
             options |= {"address": self.address}
             address = os.environ.get("RAY_ADDRESS", self.address)
         environment = WORKER_ENVIRONMENT | self.environment
         if address != "auto":
             environment["RAY_ADDRESS"] = address
-        ray.init(runtime_env={"env_vars": environment}, **options)
+        try:
+            ray.init(runtime_env={"env_vars": environment}, **options)
+        finally:
+            # Or a Ray that a child of this process starts would want the same port.
+            os.environ.pop("RAY_GCS_SERVER_PORT", None)
         self._quieten()
         self._connected = True
 
     def _quieten(self) -> None:
         import ray.data
 
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
         for name in ("ray.data", "ray.train", "ray.tune", "ray.serve"):
-            logging.getLogger(name).setLevel(logging.WARNING)
+            logging.getLogger(name).setLevel(logging.ERROR)
+        ray.data.DataContext.get_current().enable_progress_bars = False
+
+    @property
+    def _local_cpus(self) -> int:
+        return self.logical_cpus or max(MINIMUM_LOGICAL_CPUS, 2 * (os.cpu_count() or 1))
+
+    @property
+    def cpus_per_core(self) -> float:
+        """Return how many of Ray's CPUs a task should take that keeps one core busy."""
+        if self.address is not None:
+            return 1.0
+        return max(1.0, self._local_cpus / (os.cpu_count() or 1))
 
     def need_cpus(self, cpus: float, purpose: str) -> None:
-        """Check that the cluster has ``cpus`` in all; too few is an InputError.
+        """Check that a local Ray will have ``cpus`` in all; too few is an InputError.
 
         A joined cluster may autoscale, so there the shortage is left to its scheduler.
         """
-        self.connect()
-        import ray
-
-        present = ray.cluster_resources().get("CPU", 0.0)
-        if self.address is None and present < cpus:
+        if self.address is None and self._local_cpus < cpus:
             raise InputError(
-                f"{purpose} needs {cpus:g} CPUs, this Ray has {present:g}: lower the number of "
-                f"workers or raise --cpus"
+                f"{purpose} needs {cpus:g} CPUs, the local Ray has {self._local_cpus}: lower the "
+                "number of workers or raise --cpus"
             )
 
     def shutdown(self) -> None:
@@ -99,3 +114,9 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def port_in_use(port: int) -> bool:
+    """Say whether something listens on a TCP port of loopback."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

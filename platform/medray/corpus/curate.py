@@ -92,12 +92,24 @@ def run(config: CurateConfig, context: StageContext) -> StageResult:
     return StageResult(counts, results, timings_s)
 
 
-def plan(config: CurateConfig, context: StageContext) -> list[Shard]:
-    """Return the shards of all inputs; an empty corpus is an InputError."""
+def plan_inputs(config: CurateConfig, context: StageContext) -> list[Shard]:
+    """Return the shards of the raw documents alone; reads every file's footer."""
     shards: list[Shard] = []
     for number, entry in enumerate(config.inputs):
         files = context.files(entry.files, f"inputs.{number}.files")
         shards += plan_parquet("filter", files, COLUMNS, entry.language, config.shard_rows)
+    return shards
+
+
+def check(config: CurateConfig, context: StageContext) -> None:
+    """Read every input's footer: torn files, missing columns, an empty corpus."""
+    if not any(shard.rows for shard in plan_inputs(config, context)) and config.scans is None:
+        raise InputError(f"stages.{context.name}.inputs: the corpus is empty: no file has a row")
+
+
+def plan(config: CurateConfig, context: StageContext) -> list[Shard]:
+    """Return the shards of all inputs; an empty corpus is an InputError."""
+    shards = plan_inputs(config, context)
     if config.scans is not None:
         folder = context.artifacts[config.scans] / "pages"
         for code in LANGUAGES:
@@ -112,7 +124,8 @@ def _filter(config: CurateConfig, context: StageContext, shards: list[Shard]) ->
     context.ray.connect()
     work = partial(filter_shard, config=config.filter)
     report = partial(context.log.progress, "filter shards")
-    return run_shards("filter", shards, work, context.output / "filter", on_receipt=report)
+    cpus, output = context.ray.cpus_per_core, context.output / "filter"
+    return run_shards("filter", shards, work, output, cpus_per_task=cpus, on_receipt=report)
 
 
 def filter_shard(shard: Shard, config: MedicalFilterConfig) -> ShardOutput:
@@ -180,7 +193,8 @@ def _cut_windows(
     tokenizer = str((context.output / "tokenizer").local_path())
     work = partial(window_shard, tokenizer_folder=tokenizer, config=config.windows)
     report = partial(context.log.progress, "window shards")
-    return run_shards("windows", shards, work, context.output / "windows", on_receipt=report)
+    cpus, output = context.ray.cpus_per_core, context.output / "windows"
+    return run_shards("windows", shards, work, output, cpus_per_task=cpus, on_receipt=report)
 
 
 _load_tokenizer_once = cache(load_tokenizer)
@@ -226,4 +240,4 @@ def _since(start: float) -> float:
     return round(time.monotonic() - start, 2)
 
 
-JOB = Job("curate", 1, "corpus", CurateConfig, run)
+JOB = Job("curate", 1, "corpus", CurateConfig, run, check)

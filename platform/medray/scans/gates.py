@@ -13,9 +13,9 @@ FEWEST_LETTERS = 4
 # Russian read by a recogniser without Cyrillic letters scores .70 to .82, at a character error
 # rate of .95; right pages of all six languages score .92 and more.
 LOWEST_CONFIDENCE = 0.85
-# The same misread Russian is all Latin letters and digits: a share of 0. Latin names, units and
-# drug names leave Chinese and Japanese textbook pages above half.
-SMALLEST_SCRIPT_SHARE = 0.5
+# The same misread Russian is all Latin letters and digits: a share of 0. Of 4,184 web documents
+# in Chinese, Japanese and Russian 3 fall below .3 (23 below .5, full of Latin names and codes).
+SMALLEST_SCRIPT_SHARE = 0.3
 
 
 def script_share(text: str, language_code: str) -> float:

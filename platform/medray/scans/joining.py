@@ -32,7 +32,7 @@ _KEEPS_HYPHEN_BEFORE: dict[str, frozenset[str]] = {
         "term based related induced dependent associated specific resistant threatening risk dose "
         "line up grade onset acting free year old borne mediated controlled blind"
     ),
-    "fr": _words("il elle on ils elles je tu nous vous ce ci là moi toi lui leur même mêmes"),
+    "fr": _words("il elle on ils elles vous moi toi lui leur même mêmes"),
     "ru": _words("то либо нибудь ка таки"),
 }
 # ... and by the part before it. `non` and `co` are not here: nonsense, correct.
@@ -96,7 +96,7 @@ def _is_true_hyphen(before: str, after: str, language_code: str, words: frozense
     last_part = re.split(r"[-'’]", before)[-1].lower()
     return (
         after.lower() in _KEEPS_HYPHEN_BEFORE.get(language_code, frozenset())
-        and len(last_part) > 2  # un-related, in-dependent
+        and (len(last_part) > 2 or "-" in before)  # not unrelated, independent, d'exil
     ) or last_part in _KEEPS_HYPHEN_AFTER.get(language_code, frozenset())
 
 

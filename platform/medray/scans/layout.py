@@ -196,8 +196,9 @@ def _runs_on(
     room = column_before.right - before.right
     if room > _first_word_px(row, language_code) and _ENUMERATION.match(row.plain_text):
         return False
-    if room > _HEADING_ROOM_SHARE * (column_before.right - column_before.left):
-        return False
+    width = column_before.right - column_before.left
+    if room > _HEADING_ROOM_SHARE * width and column.right - row.right < room / 2:
+        return False  # a short row before a longer one; rows beside a figure are all short
     is_full = room < _WORD_FIT * _first_word_px(row, language_code)
     if not end_of_sentence(before.plain_text):
         # A full row in mid-sentence goes on even where the next is set in, as in list items.

@@ -18,6 +18,7 @@ from medray.pipeline import Job, StageContext, StageResult
 from medray.recipe import Config, InputFiles, StageConfig
 from medray.scans.engines import EngineChoice, EngineUnavailable, engine_for
 from medray.scans.pages import PageRecord, count_pages, read_pages
+from medray.storage.artifact import Manifest
 from medray.storage.location import Location, content_identity
 from medray.storage.shards import Receipt, Shard, ShardOutput, run_shards, shard_id_of, sum_counts
 
@@ -80,13 +81,19 @@ def engine_state(code: str, choice: EngineChoice) -> tuple[str, str]:
     return f"{engine.name} {engine.version}", ""
 
 
-def environment(config: OcrConfig) -> dict[str, str]:
-    """Return which engine reads each language here: part of the stage's fingerprint, so that
-    installing a missing engine makes the stage run again."""
-    return {
-        f"engine/{entry.language}": engine_state(entry.language, config.engine)[0] or "none"
-        for entry in config.inputs
-    }
+def outdated(config: OcrConfig, manifest: Manifest) -> str:
+    """Return why to read again: an engine that was missing has been installed since."""
+    for missing in manifest.results["left_out"]:
+        found, _ = engine_state(missing["language"], config.engine)
+        if found:
+            return f"{found} for {missing['language']} has been installed"
+    return ""
+
+
+def check(config: OcrConfig, context: StageContext) -> None:
+    """Find every input file."""
+    for number, entry in enumerate(config.inputs):
+        context.files(entry.files, f"inputs.{number}.files")
 
 
 def run(config: OcrConfig, context: StageContext) -> StageResult:
@@ -110,7 +117,10 @@ def run(config: OcrConfig, context: StageContext) -> StageResult:
         context.ray.connect()
         work = partial(read_shard, choice=config.engine, dots_per_inch=config.dots_per_inch)
         report = partial(context.log.progress, "page shards")
-        receipts = run_shards("ocr", shards, work, context.output, on_receipt=report)
+        cpus = context.ray.cpus_per_core
+        receipts = run_shards(
+            "ocr", shards, work, context.output, cpus_per_task=cpus, on_receipt=report
+        )
     results = {
         "languages": _by_language(receipts, config.engine),
         "statuses": [status for status in STATUSES if sum_counts(receipts).get(status)],
@@ -222,4 +232,4 @@ def _by_language(receipts: Sequence[Receipt], choice: EngineChoice) -> dict[str,
     return table
 
 
-JOB = Job("ocr", 1, "pages", OcrConfig, run, environment)
+JOB = Job("ocr", 1, "pages", OcrConfig, run, check, outdated)

@@ -22,7 +22,7 @@ from medray.storage.location import Location
 from medray.training.batches import IGNORED, Sequences
 from medray.training.config import TrainingConfig, TrainingStageConfig
 from medray.training.loop import Assembly
-from medray.training.trainer import fit
+from medray.training.trainer import check_workers, fit
 
 
 class LoraConfig(Config):
@@ -136,6 +136,12 @@ def make_task(config: AdaptationConfig, context: StageContext) -> FinetuneTask:
     )
 
 
+def check(config: AdaptationConfig, context: StageContext) -> None:
+    """Read every question, and check that the workers fit."""
+    load_questions(config.questions, context)
+    check_workers(config.training, context)
+
+
 def run(config: FinetuneConfig, context: StageContext) -> StageResult:
     """Train and export ``adapter/``, a peft folder."""
     task = make_task(config, context)
@@ -157,4 +163,4 @@ def run(config: FinetuneConfig, context: StageContext) -> StageResult:
     )
 
 
-JOB = Job("finetune", 1, "adapter", FinetuneConfig, run)
+JOB = Job("finetune", 1, "adapter", FinetuneConfig, run, check)

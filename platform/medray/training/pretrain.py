@@ -21,7 +21,7 @@ from medray.storage.shards import open_parquet
 from medray.training.batches import Sequences
 from medray.training.config import TrainingConfig, TrainingStageConfig
 from medray.training.loop import Assembly
-from medray.training.trainer import fit
+from medray.training.trainer import check_workers, fit
 
 
 class ModelConfig(Config):
@@ -81,6 +81,11 @@ def read_windows(corpus: Location) -> Sequences:
     return Sequences(tokens, tokens, offsets.astype(np.int64))
 
 
+def check(config: PretrainConfig, context: StageContext) -> None:
+    """Check that the workers fit."""
+    check_workers(config.training, context)
+
+
 def run(config: PretrainConfig, context: StageContext) -> StageResult:
     """Train and export ``model/``, a Hugging Face folder."""
     corpus = context.artifacts[config.corpus]
@@ -101,4 +106,4 @@ def run(config: PretrainConfig, context: StageContext) -> StageResult:
     )
 
 
-JOB = Job("pretrain", 1, "model", PretrainConfig, run)
+JOB = Job("pretrain", 1, "model", PretrainConfig, run, check)

@@ -34,6 +34,12 @@ class ProgressBoard:
         return self._last
 
 
+def check_workers(config: TrainingConfig, context: StageContext) -> None:
+    """Check that the worker group fits into the cluster; InputError where it never will."""
+    workers = config.workers
+    context.ray.need_cpus(workers.count * workers.cpus_per_worker, f"stages.{context.name}")
+
+
 def fit(task: TrainingTask, context: StageContext) -> History:
     """Train ``task`` in a worker group and return its curve.
 
@@ -42,9 +48,8 @@ def fit(task: TrainingTask, context: StageContext) -> History:
     checkpoint and a changed one can never pick up a foreign one.
     """
     config = task.training
-    context.ray.need_cpus(
-        config.workers.count * config.workers.cpus_per_worker, f"stages.{context.name}"
-    )
+    context.ray.connect()
+    check_workers(config, context)
     storage = context.output / "checkpoints"
     with _shown(context.log, config.steps) as board:
         result = make_trainer(

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from medray.pipeline import Job, StageContext, StageResult
 from medray.recipe import Config
 from medray.storage.location import Location
+from medray.training import finetune
 from medray.training.finetune import AdaptationConfig, FinetuneTask, make_task
 from medray.training.loop import train_worker
 from medray.training.trainer import make_trainer
@@ -75,12 +76,19 @@ def run_trial(parameters: Mapping[str, Any], task: FinetuneTask, storage: Locati
     make_trainer(mine, storage, name, loop, [TuneReportCallback()]).fit()
 
 
-def run(config: SweepConfig, context: StageContext) -> StageResult:
-    """Run the grid and return its table, the best trial first known by its validation loss."""
-    task = make_task(config, context)
+def check_trials(config: SweepConfig, context: StageContext) -> None:
+    """Read every question, and check that the concurrent trials fit."""
+    finetune.check(config, context)
     workers = config.training.workers
     cpus = TRIAL_DRIVER_CPUS + workers.count * workers.cpus_per_worker
     context.ray.need_cpus(config.concurrent_trials * cpus, f"stages.{context.name}")
+
+
+def run(config: SweepConfig, context: StageContext) -> StageResult:
+    """Run the grid and return its table, the best trial first known by its validation loss."""
+    task = make_task(config, context)
+    context.ray.connect()
+    check_trials(config, context)
     trials = context.output / "trials"
     trials.delete_folder()  # a broken sweep starts anew: a trial takes a fraction of a stage
     groups = _placement_groups()
@@ -187,4 +195,4 @@ def _wait_until_freed(before: set[str], timeout_s: float = 60.0) -> None:
         time.sleep(0.5)
 
 
-JOB = Job("sweep", 1, "sweep", SweepConfig, run)
+JOB = Job("sweep", 1, "sweep", SweepConfig, run, check_trials)

@@ -1,0 +1,113 @@
+"""Engine tokens to choices: many sequences at once, text cut at stops, a time limit on all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from transformers import PreTrainedTokenizerBase
+
+from serving.engine import Engine
+from serving.protocol import FinishReason, RequestError
+from serving.sampling import Sampling
+from serving.text import Detokenizer, StopScanner
+
+
+@dataclass(frozen=True)
+class Job:
+    """One sequence to generate: ``max_tokens`` at most, ended early by any of ``stops``."""
+
+    prompt: list[int]
+    sampling: Sampling
+    max_tokens: int
+    stops: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What came next for job ``index``; the last piece of a job has a finish reason."""
+
+    index: int
+    text: str
+    tokens: list[int]
+    finish_reason: FinishReason | None = None
+
+
+@dataclass
+class Generated:
+    """All pieces of one job; ``tokens`` has the end token and those of a stop string too."""
+
+    text: str = ""
+    tokens: list[int] = field(default_factory=list)
+    finish_reason: FinishReason = "length"
+
+    def add(self, piece: Piece) -> None:
+        self.text += piece.text
+        self.tokens += piece.tokens
+        self.finish_reason = piece.finish_reason or self.finish_reason
+
+
+async def pieces_of(
+    engine: Engine, tokenizer: PreTrainedTokenizerBase, index: int, job: Job
+) -> AsyncGenerator[Piece]:
+    """Yield the pieces of one job as the engine generates them."""
+    if job.max_tokens == 0:
+        yield Piece(index, "", [], "length")
+        return
+    detokenizer, scanner = Detokenizer(tokenizer), StopScanner(job.stops)
+    last = -1
+    async with aclosing(engine.generate(job.prompt, job.sampling, job.max_tokens)) as stream:
+        async for tokens in stream:
+            last = tokens[-1]
+            text = "".join([scanner.add(detokenizer.add(token)) for token in tokens])
+            if scanner.stopped:
+                yield Piece(index, text, tokens, "stop")
+                return
+            yield Piece(index, text, tokens)
+    text = scanner.add(detokenizer.finish())
+    ended = scanner.stopped or last in engine.end_tokens
+    yield Piece(index, text + scanner.finish(), [], "stop" if ended else "length")
+
+
+async def run_jobs(
+    engine: Engine, tokenizer: PreTrainedTokenizerBase, jobs: Sequence[Job], timeout_s: float
+) -> AsyncGenerator[Piece]:
+    """Run all jobs at once and yield their pieces as they come.
+
+    Raises ``RequestError`` (504) after ``timeout_s``. However it ends, no job is left running.
+    """
+    queue: asyncio.Queue[Piece | asyncio.Task[None]] = asyncio.Queue()
+
+    async def drain(index: int, job: Job) -> None:
+        async with aclosing(pieces_of(engine, tokenizer, index, job)) as pieces:
+            async for piece in pieces:
+                queue.put_nowait(piece)
+
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout_s
+    tasks = [asyncio.create_task(drain(index, job)) for index, job in enumerate(jobs)]
+    for task in tasks:
+        task.add_done_callback(queue.put_nowait)  # after the task's own pieces
+    running = len(tasks)
+    try:
+        while running:
+            try:
+                item = await asyncio.wait_for(queue.get(), deadline - loop.time())
+            except TimeoutError:
+                raise timed_out(timeout_s) from None
+            if isinstance(item, Piece):
+                yield item
+            else:
+                item.result()  # raises what the job raised
+                running -= 1
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def timed_out(timeout_s: float) -> RequestError:
+    """Return the error of a request that took longer than ``timeout_s``."""
+    return RequestError(f"not finished after {timeout_s:g} s", status=504, code="timeout")
