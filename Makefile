@@ -23,19 +23,19 @@ help:  ## show this list
 install: .venv/.installed  ## make .venv with medray and its pinned dependencies
 
 system:  ## say which system packages are missing, install them where allowed
-	@sh cluster/local/system_packages.sh
+	@PYTHON=$(PYTHON) sh cluster/local/system_packages.sh
 
-demo: install system  ## run the quickstart recipe: raw text to report, in runs/quickstart
+demo: system install  ## run the quickstart recipe: raw text to report, in runs/quickstart
 	$(MEDRAY) run quickstart
 
-real: install system  ## the same on real corpora and exams (DATA=../shared/data), in runs/real
+real: system install  ## the same on real corpora and exams (DATA=../shared/data), in runs/real
 	@test -d $(DATA)/corpus || { echo "make real: no corpora at $(DATA); say where they lie: make real DATA=FOLDER" >&2; exit 2; }
 	$(MEDRAY) run quickstart --set @real --variable data=$(DATA) --workspace runs/real
 
-test: .venv/.develop system  ## the test suite, without the slow tests
+test: system .venv/.develop  ## the test suite, without the slow tests
 	.venv/bin/python -m pytest -m "not slow"
 
-test-all: .venv/.develop system  ## every test
+test-all: system .venv/.develop  ## every test
 	.venv/bin/python -m pytest
 
 lint: .venv/.develop  ## ruff and mypy

@@ -149,6 +149,9 @@ def _run(options: argparse.Namespace) -> int:
         if not only:
             raise InputError(f"{options.recipe}: no stage has the job {options.only_job}")
     workspace = Location.of(options.workspace or Path("runs") / recipe.name)
+    if not workspace.is_local:
+        # Model folders are still read and written through local paths.
+        raise InputError(f"--workspace {workspace}: must be a path, on a disk that all nodes share")
     ray = RayRuntime(options.address, options.cpus)
     reporter = Reporter.for_stream(options.json)
     run = Run(recipe, JOBS, workspace, _variables(options), ray, reporter)

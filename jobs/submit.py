@@ -38,10 +38,9 @@ def submit(
     cluster's nodes need the libraries but not medray. ``workspace`` must be a place that every
     node sees. Raises InputError for a relative workspace or an address that does not answer.
     """
-    if "://" not in workspace and not Path(workspace).is_absolute():
+    if not Path(workspace).is_absolute():
         raise InputError(
-            f"--workspace {workspace}: a cluster needs an absolute path that all its nodes share, "
-            "or a URI"
+            f"--workspace {workspace}: a cluster needs an absolute path that all its nodes share"
         )
     _use_token()
     client = _connect(address)

@@ -1,10 +1,12 @@
 #!/bin/sh
-# Says which system packages the scan readers miss and installs them where it may.
-# PaddleOCR's image library loads libGL and GLib; Tesseract reads Russian.
-# Always succeeds: without them the quickstart goes on and its report says what was left out.
+# Says which system packages are missing and installs them where it may.
+# Debian's Python makes virtual environments only with python3-venv; PaddleOCR's image library loads
+# libGL and GLib; Tesseract reads Russian. Always succeeds: without the scan readers' packages the
+# quickstart goes on and its report says what was left out.
 set -u
 
 missing=""
+"${PYTHON:-python3}" -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
 ldconfig -p 2>/dev/null | grep -q 'libGL\.so\.1' || missing="$missing libgl1"
 ldconfig -p 2>/dev/null | grep -q 'libglib-2\.0\.so\.0' || missing="$missing libglib2.0-0"
 ls /usr/share/tesseract-ocr/*/tessdata/rus.traineddata >/dev/null 2>&1 \

@@ -17,7 +17,7 @@ class InputError(Exception):
 def find_input_error(error: BaseException | None) -> InputError | None:
     """Return the InputError inside ``error``, or None.
 
-    Ray wraps what a worker raised, in ``cause`` (RayTaskError) or ``training_failed_error``
+    Ray wraps what a worker raised, in ``cause`` (RayTaskError) or ``worker_failures``
     (Train), and chains what it re-raises; all of these are followed.
     """
     seen: set[int] = set()

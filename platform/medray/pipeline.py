@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -208,8 +209,12 @@ class Run:
                 )
             inputs[key] = artifacts[stage].manifest.fingerprint
         for key, pattern in input_patterns(config):
-            for file in expand(pattern, self.variables, f"stages.{name}.{key}"):
-                inputs[f"{key}/{file.name}"] = content_identity(file)
+            files = expand(pattern, self.variables, f"stages.{name}.{key}")
+            # Named below the folder they share: en/part.parquet and fr/part.parquet both count.
+            folder = posixpath.commonpath([posixpath.dirname(file.path) for file in files])
+            for file in files:
+                relative = posixpath.relpath(file.path, folder)
+                inputs[f"{key}/{relative}"] = content_identity(file)
         return inputs
 
     def _prepare(self, location: Location, fingerprint: str, log: StageLog) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import runs
+import recipe_runs as runs
 
 STAGES = ["ocr", "curate", "pretrain", "finetune", "sweep", "benchmark", "report"]
 
@@ -37,7 +37,6 @@ def workspaces(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return undisturbed, broken
 
 
-@pytest.mark.timeout(900)
 def test_every_stage_leaves_an_artifact(workspaces: tuple[Path, Path]) -> None:
     for workspace in workspaces:
         for stage in STAGES:
@@ -93,7 +92,7 @@ def test_results_are_of_the_right_shape(workspaces: tuple[Path, Path]) -> None:
     pretrain = found["pretrain"]
     assert pretrain["last_loss"] < pretrain["first_loss"]
     assert [step for step, _ in pretrain["loss"]] == [1, 5, 10, 12]
-    assert len(found["sweep"]["trials"]) == 4
+    assert len(found["sweep"]["trials"]) == 2
     losses = [trial["validation_loss"] for trial in found["sweep"]["trials"]]
     assert found["sweep"]["best"]["validation_loss"] == min(losses)
     languages = found["benchmark"]["languages"]

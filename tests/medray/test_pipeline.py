@@ -14,7 +14,7 @@ from medray.pipeline import Job, Outcome, Run, StageContext, StageResult
 from medray.progress import Reporter
 from medray.recipe import Incidental, InputFiles, Recipe, Reference, StageConfig
 from medray.runtime import RayRuntime
-from medray.storage.artifact import Artifact
+from medray.storage.artifact import Artifact, Manifest
 from medray.storage.location import Location
 
 
@@ -40,10 +40,19 @@ class Bench:
 
     workspace: Location
     breaks: bool = False
-    engine: str = "plain"
+    outdated: str = ""
     calls: list[str] = field(default_factory=list)
+    checked: list[str] = field(default_factory=list)
     found: list[str] = field(default_factory=list)
     log: io.StringIO = field(default_factory=io.StringIO)
+
+    def check(self, config: WriteConfig, context: StageContext) -> None:
+        self.checked.append(context.name)
+        if config.text == "wrong":
+            raise InputError(f"stages.{context.name}.text: wrong")
+
+    def is_outdated(self, config: WriteConfig, manifest: Manifest) -> str:
+        return self.outdated
 
     def write(self, config: WriteConfig, context: StageContext) -> StageResult:
         self.calls.append(context.name)
@@ -70,10 +79,10 @@ class Bench:
         seed: int = 0,
         version: int = 1,
     ) -> list[Outcome]:
-        self.calls, self.log = [], io.StringIO()
+        self.calls, self.checked, self.log = [], [], io.StringIO()
         jobs: dict[str, Job[Any]] = {
             "write": Job(
-                "write", version, "text", WriteConfig, self.write, lambda c: {"engine": self.engine}
+                "write", version, "text", WriteConfig, self.write, self.check, self.is_outdated
             ),
             "copy": Job("copy", 1, "copy", CopyConfig, self.copy),
         }
@@ -156,13 +165,35 @@ def test_the_jobs_version_is_part_of_what_a_stage_is(bench: Bench) -> None:
     assert "rebuilt: job version: 1 -> 2" in bench.messages
 
 
-def test_the_environment_is_part_of_what_a_stage_is(bench: Bench) -> None:
-    bench.run(two())
-    bench.engine = "fancy"
+def test_what_its_job_calls_outdated_is_rebuilt_with_the_reason(bench: Bench) -> None:
+    before = bench.run(two())
+    bench.outdated = "an engine was missing"
     made = bench.run(two())
-    assert outcomes(made)["one"] == "made"
-    assert made[0].artifact.manifest.inputs["engine"] == "fancy"
-    assert "rebuilt: input engine changed" in bench.messages
+    assert outcomes(made) == {"one": "made", "two": "skipped"}
+    assert bench.messages[0] == "rebuilt: an engine was missing"
+    fingerprints = [found[0].artifact.manifest.fingerprint for found in (before, made)]
+    assert fingerprints[0] == fingerprints[1]
+
+
+def test_every_stage_is_checked_before_the_first_one_runs(bench: Bench) -> None:
+    stages = two() | {"late": WriteConfig(text="wrong")}
+    with pytest.raises(InputError, match=r"^stages\.late\.text: wrong$"):
+        bench.run(stages)
+    assert bench.calls == []
+    assert bench.checked == ["one", "late"]
+
+
+def test_what_is_made_already_is_not_checked_again(bench: Bench) -> None:
+    bench.run(two())
+    bench.run(two())
+    assert bench.checked == []
+    bench.run(two("b"))
+    assert bench.checked == ["one"]
+
+
+def test_only_what_will_run_is_checked(bench: Bench) -> None:
+    stages = two() | {"late": WriteConfig(text="wrong")}
+    assert outcomes(bench.run(stages, only=["two"])) == {"one": "made", "two": "made"}
 
 
 def test_an_incidental_field_is_not(bench: Bench) -> None:

@@ -50,4 +50,4 @@ def test_a_bar_is_drawn_on_the_reporters_stream() -> None:
     log.close()
     log.close()
     assert "curate" in stream.getvalue()
-    assert "25%" in stream.getvalue()
+    assert "shards" in stream.getvalue()

@@ -249,7 +249,7 @@ def test_a_wrong_override_is_named(tmp_path: Path, override: str, expected: str)
     assert expected in message(tmp_path, TEXT, override)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     key=st.text("abcdefgsmodelcorpus.0123² -_", max_size=20),
     value=st.text("[]{}:,'\"&*!|>%@ab1\n\t#- ", max_size=8),

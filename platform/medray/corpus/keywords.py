@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from medray.corpus.matching import fold
 from medray.errors import InputError
 
 
 @dataclass(frozen=True)
 class KeywordList:
-    """Distinct keywords of one language, case-folded, in the file's order."""
+    """Distinct keywords of one language, folded as texts are, in the file's order."""
 
     language: str
     words: tuple[str, ...]
@@ -31,7 +32,7 @@ def load_keywords(language: str, path: Path | None = None) -> KeywordList:
     """
     source = path or files("medray.corpus") / "keywords" / f"{language}.txt"
     lines = source.read_text(encoding="utf-8").splitlines()
-    words = [line.strip().casefold() for line in lines if line.strip() and line[0] != "#"]
+    words = [fold(line.strip()) for line in lines if line.strip() and line[0] != "#"]
     if not words:
         raise InputError(f"{source}: holds no keyword")
     repeated = sorted({word for word in words if words.count(word) > 1})

@@ -8,10 +8,16 @@ from dataclasses import dataclass
 
 from medray.instruct.prompts import RATIONALE_HEADER
 
+# A character that would make a longer word of a Latin one. Han and kana do not, and stand there
+# without a blank: 答案是OPTION B。
+_WORD = r"[^\W぀-ヿ㐀-䶿一-鿿]"
 # The trained form, tolerant of case, blanks, separators and a missing end.
-_OPTION = re.compile(r"\bOPTION\s*:?\s*([A-J](?:\s*[,、，]\s*[A-J])*)\b", re.IGNORECASE)
-# A bare letter, or letters, as the whole answer or at its very beginning: "B", "(B)", "A,C", "B."
-_BARE = re.compile(r"^\W*([A-J](?:\s*[,、，]\s*[A-J])*)(?=$|[\s.):：、，。）])")
+_OPTION = re.compile(
+    rf"(?<!{_WORD})OPTION\s*:?\s*([A-J](?:\s*[,、，]\s*[A-J])*)(?!{_WORD})", re.IGNORECASE
+)
+# A bare letter, or letters, as the whole answer or first line, or at its very beginning before
+# punctuation: "B", "(B)", "A,C", "B.". "A 62-year-old man" is no answer.
+_BARE = re.compile(r"^\W*([A-J](?:\s*[,、，]\s*[A-J])*)\s*(?=$|[\n.):：、，。）])")
 _HEADER = re.compile(r"###\s*Answer", re.IGNORECASE)
 
 

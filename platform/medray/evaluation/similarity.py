@@ -46,7 +46,8 @@ def similarity(prediction: str, reference: str, code: str) -> dict[str, float]:
     rouge = RougeScorer(["rouge1", "rougeL"], tokenizer=_Tokenizer(code))
     scores = rouge.score(reference, prediction)
     return {
-        "bleu_1": bleu.sentence_score(tokens[0], [tokens[1]]).score / 100,
+        # Of equal texts sacrebleu gives 100.00000000000004.
+        "bleu_1": min(1.0, bleu.sentence_score(tokens[0], [tokens[1]]).score / 100),
         "rouge_1": scores["rouge1"].fmeasure,
         "rouge_l": scores["rougeL"].fmeasure,
     }

@@ -24,12 +24,9 @@ def proportion(successes: int, count: int) -> dict[str, Any]:
     share, z2 = successes / count, Z_95**2
     middle = (share + z2 / (2 * count)) / (1 + z2 / count)
     half = Z_95 * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2)) / (1 + z2 / count)
-    return {
-        "value": share,
-        "n": count,
-        "low": max(0.0, middle - half),
-        "high": min(1.0, middle + half),
-    }
+    # Rounding puts the low end of 0 of 3 at 5.6e-17, above the value itself.
+    low, high = min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half))
+    return {"value": share, "n": count, "low": low, "high": high}
 
 
 def mean(values: Sequence[float], seed: int = 0) -> dict[str, Any]:

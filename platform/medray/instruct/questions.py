@@ -98,7 +98,7 @@ def _rumeddanet(row: Row) -> Row:
     return {
         "question": f"{row['context']} {row['question']}",
         "options": {"A": "да", "B": "нет"},
-        "answers": ["A" if row["answer"] == "да" else "B"],
+        "answers": [{"да": "A", "нет": "B"}[row["answer"]]],
     }
 
 
@@ -124,11 +124,13 @@ _CONVERTERS: dict[str, Callable[[Row], Row]] = {
 
 
 def _rows(file: Location, form: Format) -> Iterator[tuple[str, Row]]:
-    """Yield (place in the file, row). IgakuQA items that no letter answers are left out: 12 of
-    2,000 want a number."""
+    """Yield (place in the file, row). IgakuQA items without one set of right letters are left
+    out: of 2,000, 12 want a number and one takes "a or d"."""
+    place = "whole file"
     try:
         if form == "headqa":
             for exam, content in file.read_json()["exams"].items():
+                place = f"exam {exam}"
                 for row in content["data"]:
                     yield f"exam {exam} question {row['qid']}", row
         elif form == "frenchmedmcqa":
@@ -137,11 +139,21 @@ def _rows(file: Location, form: Format) -> Iterator[tuple[str, Row]]:
         else:
             for number, line in enumerate(file.read_bytes().splitlines(), start=1):
                 if line.strip():
+                    place = f"line {number}"
                     row = json.loads(line)
-                    if form != "igakuqa" or row["choices"]:
-                        yield f"line {number}", row
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{file}: not a file of format {form} ({error!r})") from error
+                    if form != "igakuqa" or _is_lettered(row):
+                        yield place, row
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{file}: {place}: not of format {form} ({_told(error)})") from error
+
+
+def _is_lettered(row: Row) -> bool:
+    return bool(row["choices"]) and all(len(letter) == 1 for letter in row["answer"])
+
+
+def _told(error: Exception) -> str:
+    # Not repr, which of a decoding error gives all the bytes.
+    return f"{type(error).__name__}: {error}"
 
 
 def read_questions(file: Location, form: Format, language: str) -> list[Question]:
@@ -153,10 +165,11 @@ def read_questions(file: Location, form: Format, language: str) -> list[Question
             name = f"{file.name}:{place}"
             questions.append(Question(question_id=name, language=language, **fields))
         except ValidationError as error:
-            message = error.errors()[0]["msg"].removeprefix("Value error, ")
-            raise InputError(f"{file}: {place}: {message}") from error
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise InputError(f"{file}: {place}: not a {form} row ({error!r})") from error
+            fault = error.errors()[0]
+            keys = [str(key) for key in fault["loc"]] + [fault["msg"].removeprefix("Value error, ")]
+            raise InputError(f"{file}: {place}: {': '.join(keys)}") from error
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise InputError(f"{file}: {place}: not a {form} row ({_told(error)})") from error
     if not questions:
         raise InputError(f"{file}: holds no question")
     return questions

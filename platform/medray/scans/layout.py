@@ -28,7 +28,8 @@ _HEADER_WIDTH_SHARE = 0.6  # print covers less of the body's width than this; bo
 _TITLE_HEIGHTS = 1.25  # a line this much higher than the body's is a title, and stays
 _FEWEST_BODY_ROWS = 3  # below this a page shows no usual gap that a header could stand off from
 
-_SIDEWAYS_ASPECT = 3.0  # times higher than wide; a lone letter such as l or 1 is at most so
+_SIDEWAYS_ASPECT = 3.0  # times higher than wide
+_SIDEWAYS_CHARACTERS = 4  # a lone brace or comma may be as slender
 _SIDEWAYS_SHARE = 0.1  # of the page's characters; vertical Japanese has all of them upright
 
 _PARAGRAPH_PITCH = 1.4  # a step to the next line of over 1.4 usual ones separates paragraphs
@@ -90,7 +91,12 @@ def reading_order(
 
 def _without_sideways(boxes: list[Box]) -> tuple[list[Box], list[Box]]:
     """Split off the stamps that run up a margin; a page that is mostly upright columns is whole."""
-    sideways = [box for box in boxes if box.height > _SIDEWAYS_ASPECT * (box.right - box.left)]
+    sideways = [
+        box
+        for box in boxes
+        if box.height > _SIDEWAYS_ASPECT * (box.right - box.left)
+        and len(box.text) >= _SIDEWAYS_CHARACTERS
+    ]
     characters = sum(len(box.text) for box in boxes)
     if sum(len(box.text) for box in sideways) > _SIDEWAYS_SHARE * characters:
         return boxes, []
@@ -114,8 +120,8 @@ def _without_running_lines(
         return (
             edge_distance < _BAND_SHARE * page_height
             and gap - usual_gap > _ISOLATION_HEIGHTS * height
-            and row.print_width < _HEADER_WIDTH_SHARE * width
             and row.height < _TITLE_HEIGHTS * height
+            and row.print_width < _HEADER_WIDTH_SHARE * width
         )
 
     if len(rows) < _FEWEST_BODY_ROWS:

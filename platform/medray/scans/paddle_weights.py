@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import importlib.resources
 import os
 import shutil
 import tempfile
@@ -72,7 +71,8 @@ def bundled_model_dirs(cache_dir: Path) -> tuple[Path, Path]:
     Safe when many processes build at once: each writes a folder of its own and renames it; the
     first rename wins. Raises ``FileNotFoundError`` where rapidocr came without its weights.
     """
-    models = Path(str(importlib.resources.files("rapidocr"))) / "models"
+    # The file's place, without importing rapidocr and all that it imports.
+    models = Path(str(importlib.metadata.distribution("rapidocr").locate_file("rapidocr/models")))
     return (
         _model_dir(cache_dir, models / "PP-OCRv6_det_small.onnx", _DETECTION),
         _model_dir(cache_dir, models / "PP-OCRv6_rec_small.onnx", _RECOGNITION),

@@ -107,7 +107,8 @@ def encode(questions: Sequence[Question], tokenizer: Any, maximum_tokens: int) -
     """Return one or two sequences a question: with rationale, where it has one, and without.
 
     MMedLM trains on both forms. Prompt tokens have no label. A prompt that is too long loses
-    tokens on its left, never its question's end or the response header.
+    tokens on its left, never its question's end or the response header; so does a response that
+    alone is too long, for its answer stands last.
     """
     pairs = []
     for question in questions:
@@ -116,7 +117,7 @@ def encode(questions: Sequence[Question], tokenizer: Any, maximum_tokens: int) -
             response = tokenizer(
                 response_for(question, rationale=rationale), add_special_tokens=False
             )["input_ids"]
-            response = [*response, tokenizer.eos_token_id][:maximum_tokens]
+            response = [*response, tokenizer.eos_token_id][-maximum_tokens:]
             prompt = prompt[max(0, len(prompt) + len(response) - maximum_tokens) :]
             pairs.append((prompt + response, [IGNORED] * len(prompt) + response))
     return Sequences.of(pairs)

@@ -10,14 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Draw, EngineOrSkip
+from PIL import Image
 
-from medray.scans.engines import EngineUnavailable, engine_for
+from medray.scans.engines import EngineUnavailable, OcrEngine, engine_for
 from medray.scans.layout import reading_order
 from medray.scans.paddle import PaddleEngine
 from medray.scans.paddle_weights import bundled_model_dirs
 from medray.scans.tesseract import TesseractEngine
 
+EngineOrSkip = Callable[..., OcrEngine]
 PARAGRAPHS = [
     "A young man was admitted with fever and a stiff neck. His pulse was regular, and there was "
     "no rash on the skin.",
@@ -27,7 +28,10 @@ PARAGRAPHS = [
 
 @pytest.mark.parametrize("choice", ["paddle", "tesseract"])
 def test_engine_reads_a_page(
-    choice: str, engine_or_skip: EngineOrSkip, draw: Draw, error_rate: Callable[[str, str], float]
+    choice: str,
+    engine_or_skip: EngineOrSkip,
+    draw: Callable[..., Image.Image],
+    error_rate: Callable[[str, str], float],
 ) -> None:
     engine = engine_or_skip("en", choice)
     image = np.asarray(draw("en", PARAGRAPHS, 2).convert("RGB"))
@@ -44,7 +48,7 @@ def test_engine_reads_a_page(
         assert 0 <= min(y0, y1) < max(y2, y3) <= image.shape[0]
         assert x1 > x0 and y3 > y0  # clockwise from the top left
     page = reading_order(lines, image.shape[1], image.shape[0], "en")
-    assert error_rate(page.text, "1. " + " ".join(PARAGRAPHS)) < 0.05
+    assert error_rate(page.text, " ".join([PARAGRAPHS[0][:20], *PARAGRAPHS])) < 0.05
 
 
 @pytest.mark.parametrize("choice", ["paddle", "tesseract"])

@@ -41,7 +41,7 @@ def test_a_shard_is_whole_row_groups_of_about_so_many_rows(tmp_path: Path) -> No
     assert len({s.shard_id for s in shards}) == 3
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(1, 12))
 def test_shards_hold_every_row_once(
     tmp_path_factory: pytest.TempPathFactory, groups: list[int], shard_rows: int

@@ -33,6 +33,7 @@ SMALL = [
     "finetune.training.evaluate_every_steps=2",
     "finetune.maximum_tokens=256",
     f'sweep.questions=[{{language: en, files: "{SAMPLES}/exams/Train/English.jsonl"}}]',
+    "sweep.lora_ranks=[4]",
     "sweep.training.steps=4",
     "sweep.training.evaluate_every_steps=2",
     "sweep.maximum_tokens=256",
