@@ -89,7 +89,7 @@ def served(config: ServingConfig, ray: RayRuntime, purpose: str) -> Iterator[End
     try:
         yield endpoint
     finally:
-        shutdown(endpoint)
+        shutdown(endpoint, keep_proxy=ray.address is None)
 
 
 @contextmanager

@@ -189,10 +189,14 @@ def _await_route(endpoint: Endpoint, key: str) -> None:
     raise RuntimeError(f"{endpoint.base_url}/models did not answer in {ROUTE_WAIT_S:g} s")
 
 
-def shutdown(endpoint: Endpoint) -> None:
-    """Take the endpoint down; with the last application, the proxy goes too and frees the port."""
+def shutdown(endpoint: Endpoint, *, keep_proxy: bool = False) -> None:
+    """Take the endpoint down; with the last application, the proxy goes too and frees the port.
+
+    ``keep_proxy``: leave it running, for a Ray that ends at once and takes it along. Ending Serve
+    itself makes Ray print that a task of the killed controller "will be retried".
+    """
     serve.delete(endpoint.application)
-    if not serve.status().applications:
+    if not keep_proxy and not serve.status().applications:
         serve.shutdown()
 
 
@@ -213,7 +217,8 @@ def curl_command(endpoint: Endpoint, api_key_environment: str) -> str:
 def run_forever(config: ServingConfig) -> None:
     """Deploy, print one line with a curl command, and serve until SIGINT or SIGTERM.
 
-    Must be called from the main thread, where Python delivers signals.
+    Must be called from the main thread, where Python delivers signals, and with a Ray that ends
+    afterwards: Serve's proxy is left to it.
     """
     stop = threading.Event()
     signals = (signal.SIGINT, signal.SIGTERM)
@@ -226,4 +231,4 @@ def run_forever(config: ServingConfig) -> None:
     finally:
         for number, handler in zip(signals, before, strict=True):
             signal.signal(number, handler)
-        shutdown(endpoint)
+        shutdown(endpoint, keep_proxy=True)

@@ -18,7 +18,7 @@ def find_input_error(error: BaseException | None) -> InputError | None:
     """Return the InputError inside ``error``, or None.
 
     Ray wraps what a worker raised, in ``cause`` (RayTaskError) or ``worker_failures``
-    (Train), and chains what it re-raises; all of these are followed.
+    and ``controller_failure`` (Train), and chains what it re-raises; all of these are followed.
     """
     seen: set[int] = set()
     pending = [error]
@@ -30,6 +30,7 @@ def find_input_error(error: BaseException | None) -> InputError | None:
             return current
         seen.add(id(current))
         pending += [current.__cause__, current.__context__, getattr(current, "cause", None)]
+        pending.append(getattr(current, "controller_failure", None))
         worker_failures = getattr(current, "worker_failures", None)
         if isinstance(worker_failures, dict):
             pending += list(worker_failures.values())

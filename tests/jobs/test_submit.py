@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from recipe_runs import SMALL, results
+
 ONE_LANGUAGE = 'curate.inputs=[{language: fr, files: "${samples}/corpus/fr/*.parquet"}]'
 
 
@@ -101,7 +103,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def submit(head: Head, recipe: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-m", "jobs.cli", "submit", str(recipe), "--address", head.address]
     return subprocess.run(
-        [*words, *arguments], env=head.environment, capture_output=True, text=True, timeout=300
+        [*words, *arguments], env=head.environment, capture_output=True, text=True, timeout=600
     )
 
 
@@ -118,6 +120,16 @@ def test_job_runs_and_its_log_comes_here(head: Head, recipe: Path, tmp_path: Pat
     manifest = json.loads((workspace / "curate" / "manifest.json").read_text())
     assert manifest["counts"]["kept"] == 30
     assert manifest["config"]["inputs"][0]["language"] == "fr"
+
+
+@pytest.mark.slow
+def test_the_whole_quickstart_runs_as_a_job(head: Head, tmp_path: Path) -> None:
+    workspace = tmp_path / "workspace"
+    overrides = [word for override in SMALL for word in ("--set", override)]
+    done = submit(head, Path("quickstart"), "--workspace", str(workspace), *overrides)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    found = results(workspace)
+    assert found["benchmark"]["languages"]["en"]["questions"] == 8
 
 
 def test_wrong_input_ends_with_the_jobs_exit_code(head: Head, recipe: Path, tmp_path: Path) -> None:

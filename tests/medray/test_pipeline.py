@@ -30,7 +30,7 @@ class CopyConfig(StageConfig):
     source: Annotated[str, Reference(("text",))]
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     """What a job of these tests raises on purpose."""
 
 
@@ -62,7 +62,7 @@ class Bench:
             parts += [file.read_bytes().decode() for file in context.files(config.files)]
         (context.output / "deep" / "first.txt").write_bytes(" ".join(parts).encode())
         if self.breaks:
-            raise Broken
+            raise BrokenError
         (context.output / "second.txt").write_bytes(b"2")
         return StageResult({"parts": len(parts)}, {"seed": context.seed}, {"writing": 0.5})
 
@@ -254,7 +254,7 @@ def test_missing_input_files_are_told_with_stage_and_key(bench: Bench, tmp_path:
 
 def test_a_broken_stage_is_resumed_with_what_it_had(bench: Bench) -> None:
     bench.breaks = True
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenError):
         bench.run(two())
     assert Artifact.open(bench.workspace / "one") is None
     assert "done" not in bench.messages
@@ -266,7 +266,7 @@ def test_a_broken_stage_is_resumed_with_what_it_had(bench: Bench) -> None:
 
 def test_a_broken_stage_of_another_configuration_is_cleared(bench: Bench) -> None:
     bench.breaks = True
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenError):
         bench.run(two("a"))
     bench.breaks = False
     bench.run(two("b"))
@@ -277,7 +277,7 @@ def test_a_broken_stage_of_another_configuration_is_cleared(bench: Bench) -> Non
 def test_a_rebuild_that_breaks_leaves_no_artifact_of_either(bench: Bench) -> None:
     bench.run(two("a"))
     bench.breaks = True
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenError):
         bench.run(two("b"))
     bench.breaks = False
     made = bench.run(two("a"))
@@ -287,7 +287,9 @@ def test_a_rebuild_that_breaks_leaves_no_artifact_of_either(bench: Bench) -> Non
 
 def test_a_reference_to_the_wrong_kind_is_told(bench: Bench) -> None:
     stages = two() | {"three": CopyConfig(source="two")}
-    with pytest.raises(InputError, match=r"^stages\.three\.source: stage two makes a copy, .* text"):
+    with pytest.raises(
+        InputError, match=r"^stages\.three\.source: stage two makes a copy, .* text"
+    ):
         bench.run(stages)
 
 

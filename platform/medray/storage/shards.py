@@ -22,6 +22,7 @@ from medray.errors import InputError
 from medray.storage.location import Location, content_identity
 
 RECEIPTS = "receipts"
+REFUSED = "refused"
 # Blocks beyond this only lengthen Ray Data's bookkeeping; a block then holds several shards.
 MAXIMUM_BLOCKS = 2000
 
@@ -142,8 +143,9 @@ def run_shards(
 ) -> list[Receipt]:
     """Do ``work`` on every shard that has no receipt yet; return all receipts in plan order.
 
-    Needs a connected Ray. ``on_receipt(done, total)`` is called as shards finish. Two shards of
-    equal content (the same file given twice) are one shard: its rows count once.
+    Needs a connected Ray. An InputError that ``work`` raises is raised here. ``on_receipt(done,
+    total)`` is called as shards finish. Two shards of equal content (the same file given twice)
+    are one shard: its rows count once.
     """
     receipts = read_receipts(output)
     unique = list({shard.shard_id: shard for shard in shards}.values())
@@ -151,7 +153,10 @@ def run_shards(
     done = len(unique) - len(pending)
     on_receipt(done, len(unique))
     for line in _map_shards(step, pending, work, output, cpus_per_task):
-        receipt = Receipt(**json.loads(line))
+        answer = json.loads(line)
+        if REFUSED in answer:
+            raise InputError(answer[REFUSED])
+        receipt = Receipt(**answer)
         receipts[receipt.shard_id] = receipt
         done += 1
         on_receipt(done, len(unique))
@@ -165,7 +170,11 @@ def _map_shards(
     output: Location,
     cpus_per_task: float,
 ) -> Iterable[str]:
-    """Yield each receipt, as JSON, as Ray Data finishes its shard, in any order."""
+    """Yield each receipt, as JSON, as Ray Data finishes its shard, in any order.
+
+    A shard whose input is wrong yields {REFUSED: why}: Ray Data's own wrapping of a task's error
+    does not keep the error's type.
+    """
     if not pending:
         return
     import ray.data
@@ -174,7 +183,10 @@ def _map_shards(
 
     def do_block(batch: dict[str, Any]) -> dict[str, list[str]]:
         numbers = [int(n) for n in batch["number"]]
-        return {"receipt": [_do_shard(step, shards[n], work, output) for n in numbers]}
+        try:
+            return {"receipt": [_do_shard(step, shards[n], work, output) for n in numbers]}
+        except InputError as error:
+            return {"receipt": [json.dumps({REFUSED: str(error)})]}
 
     blocks = min(len(shards), MAXIMUM_BLOCKS)
     numbers = ray.data.from_items(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +29,7 @@ def test_windows_are_full_and_start_one_stride_apart(count: int, config: WindowC
     stride = config.window_tokens - config.overlap_tokens
     assert all(len(window) == min(count, config.window_tokens) for window in windows)
     starts = [window[0] for window in windows]
-    steps = [after - before for before, after in zip(starts, starts[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(starts)]
     assert all(step == stride for step in steps[:-1])
     assert all(0 < step <= stride for step in steps[-1:])
     assert windows[-1][-1] == count - 1

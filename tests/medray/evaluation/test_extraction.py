@@ -96,7 +96,9 @@ def test_the_rationale_is_what_stands_before_the_answer(text: str, rationale: st
 
 
 PIECES = st.lists(
-    st.sampled_from(["OPTION", "option ", " A", ",B", "、C", ":", "###Answer", "\n", "是", "K", "ı"])
+    st.sampled_from(
+        ["OPTION", "option ", " A", ",B", "、C", ":", "###Answer", "\n", "是", "K", "ı"]
+    )
     | st.text(max_size=4),
     max_size=12,
 ).map("".join)

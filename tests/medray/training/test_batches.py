@@ -77,8 +77,10 @@ def test_padding_does_not_change_the_loss() -> None:
     from medray.models.small import NewModelConfig, make_model
 
     tokenizer = train_tokenizer(iter(["heart"]), 300)
-    config = NewModelConfig(hidden_size=16, layers=1, feed_forward_size=16, attention_heads=2)
-    model = make_model(config.model_copy(update={"key_value_heads": 2}), tokenizer, 0).eval()
+    config = NewModelConfig(
+        hidden_size=16, layers=1, feed_forward_size=16, attention_heads=2, key_value_heads=2
+    )
+    model = make_model(config, tokenizer, 0).eval()
     short, long = [5, 6, 7, 8], [9, 10, 11, 12, 13, 14, 15]
     sequences = Sequences.of([(short, short), (long, long)])
     with torch.inference_mode():

@@ -33,9 +33,7 @@ def tokenizer() -> Any:
 
 def rows(sequences: Sequences) -> list[tuple[list[int], list[int]]]:
     bounds = zip(sequences.offsets, sequences.offsets[1:], strict=False)
-    return [
-        (sequences.tokens[a:b].tolist(), sequences.labels[a:b].tolist()) for a, b in bounds
-    ]
+    return [(sequences.tokens[a:b].tolist(), sequences.labels[a:b].tolist()) for a, b in bounds]
 
 
 def learned(labels: list[int], tokenizer: Any) -> str:
