@@ -88,7 +88,7 @@ def load_recipe(
     file = _check(_RecipeFile, tree, path.name, "")
     stages: dict[str, StageConfig] = {}
     for name, stage in file.stages.items():
-        job = str(stage.get("job"))
+        job = str(stage.get("job", "(none given)"))
         if job not in jobs:
             near = _nearest(job, list(jobs))
             raise InputError(f"{path.name}: stages.{name}.job: no job {job!r}{near}")
@@ -103,10 +103,22 @@ def load_recipe(
     return Recipe(name=file.name, seed=file.seed, stages=stages)
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key given twice: YAML itself keeps the last and drops the first silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for number, key in enumerate(keys):
+            if key in keys[:number]:
+                line = node.value[number][0].start_mark.line + 1
+                raise yaml.YAMLError(f"line {line}: key {key} is given twice")
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file that holds a mapping; anything else is an InputError that names it."""
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{path}: cannot be read as YAML ({error})") from error
     if not isinstance(tree, dict):

@@ -20,6 +20,7 @@ from medray.recipe import (
     identity_config,
     input_patterns,
     load_recipe,
+    read_yaml,
     references,
 )
 
@@ -365,3 +366,10 @@ def test_a_pattern_without_files_names_its_key(tmp_path: Path, pattern: str) -> 
 def test_an_unknown_variable_names_those_that_exist() -> None:
     with pytest.raises(InputError, match=r"no variable \$\{data\}; there are samples"):
         expand("${data}/a.txt", {"samples": "x"}, "stages.corpus.files")
+
+
+def test_a_key_given_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "twice.yaml"
+    path.write_text("name: a\nstages:\n  one: {job: x}\n  one: {job: y}\n")
+    with pytest.raises(InputError, match="line 4: key one is given twice"):
+        read_yaml(path)

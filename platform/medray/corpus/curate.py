@@ -204,7 +204,10 @@ def window_shard(shard: Shard, tokenizer_folder: str, config: WindowConfig) -> S
     """Turn a shard of kept documents into windows: document_id, language, tokens (int32)."""
     tokenizer = _load_tokenizer_once(Path(tokenizer_folder))
     rows = read_row_groups(shard, ("document_id", "text"))
-    encoded = tokenizer(rows["text"].to_pylist(), add_special_tokens=False)["input_ids"]
+    # split_special_tokens: a "</s>" that stands in a text is text, not the end of the document.
+    encoded = tokenizer(
+        rows["text"].to_pylist(), add_special_tokens=False, split_special_tokens=True
+    )["input_ids"]
     ids: list[str] = []
     windows: list[list[int]] = []
     for document_id, tokens in zip(rows["document_id"].to_pylist(), encoded, strict=True):
