@@ -5,12 +5,14 @@ MEDRAY = .venv/bin/medray
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install system demo real test test-all lint format bench samples clean
+.PHONY: help install system demo real real-data test test-all lint format bench samples clean
 
 help:  ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 .venv/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' || \
+		{ echo "medray needs Python 3.11 or 3.12; name one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install -q -c constraints.txt torch==2.13.0
 	.venv/bin/pip install -q -c constraints.txt -e .
@@ -28,9 +30,11 @@ system:  ## say which system packages are missing, install them where allowed
 demo: system install  ## run the quickstart recipe: raw text to report, in runs/quickstart
 	$(MEDRAY) run quickstart
 
-real: system install  ## the same on real corpora and exams (DATA=../shared/data), in runs/real
-	@test -d $(DATA)/corpus || { echo "make real: no corpora at $(DATA); say where they lie: make real DATA=FOLDER" >&2; exit 2; }
+real: real-data system install  ## the same on real corpora and exams (DATA=../shared/data), in runs/real
 	$(MEDRAY) run quickstart --set @real --variable data=$(DATA) --workspace runs/real
+
+real-data:
+	@test -d $(DATA)/corpus || { echo "make real: no corpora at $(DATA); say where they lie: make real DATA=FOLDER" >&2; exit 2; }
 
 test: system .venv/.develop  ## the test suite, without the slow tests
 	.venv/bin/python -m pytest -m "not slow"
@@ -48,7 +52,7 @@ format: .venv/.develop  ## let ruff format and sort
 	.venv/bin/ruff format .
 
 bench: .venv/.develop  ## print speeds as ratios against named peers; asserts nothing
-	.venv/bin/python -m pytest tests/benchmarks -q -s --benchmarks
+	@set -e; for script in tests/benchmarks/bench_*.py; do .venv/bin/python $$script; done
 
 samples: .venv/.develop  ## build the sample Parquet and PDF files from jobs/samples/sources
 	.venv/bin/python -m jobs.samples.build

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, ValidationError
@@ -53,14 +55,11 @@ class BenchmarkConfig(StageConfig):
     serving: ServingSettings = Field(default=ServingSettings())
 
 
-def serving_config(config: BenchmarkConfig, context: StageContext) -> ServingConfig:
+def serving_config(config: BenchmarkConfig, model: Path, adapter: Path | None) -> ServingConfig:
     """Return what to serve: the pretrained model, with the adapter where one is named."""
     settings = config.serving
-    adapter = None
-    if config.adapter is not None:
-        adapter = (context.artifacts[config.adapter] / "adapter").local_path()
     return ServingConfig(
-        model=(context.artifacts[config.model] / "model").local_path(),
+        model=model,
         adapter=adapter,
         model_name=config.adapter or config.model,
         port=settings.port,
@@ -82,7 +81,7 @@ def served(config: ServingConfig, ray: RayRuntime, purpose: str) -> Iterator[End
     """Serve while the block runs, with an API key made for this run where none is set."""
     from serving.app import deploy, shutdown
 
-    ray.need_cpus(config.num_cpus, purpose)
+    ray.connect()
     os.environ.setdefault(config.api_key_environment, secrets.token_urlsafe(32))
     with serving_errors(purpose):
         endpoint = deploy(config)
@@ -108,20 +107,36 @@ def serving_errors(purpose: str) -> Iterator[None]:
 
 
 def check(config: BenchmarkConfig, context: StageContext) -> None:
-    """Read every question; check that a replica fits and that the port is free."""
+    """Read every question; check the settings, that the replicas fit, that the port is free."""
+    where = f"stages.{context.name}"
     load_questions(config.questions, context)
-    context.ray.need_cpus(config.serving.num_cpus, f"stages.{context.name}.serving")
-    if config.serving.port and port_in_use(config.serving.port):
+    with serving_errors(f"{where}.serving"):
+        serving = serving_config(config, Path("model"), None)
+    if config.exam.maximum_new_tokens > serving.max_output_tokens:
         raise InputError(
-            f"stages.{context.name}.serving.port: {config.serving.port} is in use; "
-            "choose another, or 0 for any free one"
+            f"{where}.exam.maximum_new_tokens: {config.exam.maximum_new_tokens} is more than "
+            f"serving.max_output_tokens {serving.max_output_tokens}"
+        )
+    replicas = max(1, serving.autoscaling.min_replicas)
+    context.ray.need_cpus(replicas * serving.num_cpus, f"{where}.serving")
+    if serving.port and port_in_use(serving.port):
+        raise InputError(
+            f"{where}.serving.port: {serving.port} is in use; choose another, or 0 for any free one"
         )
 
 
 def run(config: BenchmarkConfig, context: StageContext) -> StageResult:
     """Measure the model through its endpoint; answers are kept in ``answers.json``."""
     questions = load_questions(config.questions, context)
-    serving = serving_config(config, context)
+    model = (context.artifacts[config.model] / "model").local_path()
+    adapter = None
+    if config.adapter is not None:
+        adapter = (context.artifacts[config.adapter] / "adapter").local_path()
+    serving = serving_config(config, model, adapter)
+    if context.ray.address is not None:
+        # A cluster has one proxy: another run's endpoint must not stand on the same route.
+        place = hashlib.sha256(str(context.output).encode()).hexdigest()[:12]
+        serving = serving.model_copy(update={"route_prefix": f"/run-{place}"})
     start = time.monotonic()
     with served(serving, context.ray, f"stages.{context.name}") as endpoint:
         ready_s = round(time.monotonic() - start, 2)

@@ -13,7 +13,7 @@ from typing import Any
 from jobs.registry import JOBS
 from jobs.report import publish
 from jobs.status import status
-from medray.errors import InputError, find_input_error
+from medray.errors import InputError, find_input_error, root_cause
 from medray.pipeline import Run
 from medray.progress import Reporter
 from medray.recipe import Recipe, load_recipe, read_yaml
@@ -51,9 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if wrong_input is not None:
             print(f"medray: {wrong_input}", file=sys.stderr)
             return EXIT_INPUT
-        first_line = (str(error).strip() or repr(error)).splitlines()[0]
+        cause = root_cause(error)
+        first_line = (str(cause).strip() or repr(cause)).splitlines()[0]
         hint = "" if options.debug else " (--debug shows where)"
-        print(f"medray: failed: {type(error).__name__}: {first_line}{hint}", file=sys.stderr)
+        print(f"medray: failed: {type(cause).__name__}: {first_line}{hint}", file=sys.stderr)
         return EXIT_FAILED
 
 
@@ -181,14 +182,14 @@ def _submit(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    """Print one line a stage: done, or broken off."""
+    """Print one line a stage: done, or unfinished (running, or broken off)."""
     stages = status(Location.of(options.workspace))
     if options.json:
         print(json.dumps(stages))
     else:
         for name, stage in stages.items():
             told = " ".join(f"{key}={value}" for key, value in stage.items() if key != "state")
-            print(f"{name:>12}  {stage['state']:<11} {told}")
+            print(f"{name:>12}  {stage['state']:<10} {told}")
     return EXIT_DONE
 
 

@@ -1,4 +1,4 @@
-"""What a workspace holds: each stage done, or broken off."""
+"""What a workspace holds: each stage done or unfinished (running, or broken off)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def status(workspace: Location) -> dict[str, dict[str, Any]]:
                 "created": manifest.created,
             }
         elif (folder / IN_PROGRESS_NAME).is_file():
-            stages[folder.name] = {"state": "broken off"}
+            stages[folder.name] = {"state": "unfinished"}
     if not stages:
         raise InputError(f"{workspace}: no stage of a run lies there")
     return stages

@@ -122,7 +122,9 @@ def deploy(config: ServingConfig) -> Endpoint:
         raise RuntimeError("deploy needs a connection to Ray: call ray.init first")
     application = build_application(config)
     port = _listen(config.host, config.port)
-    name = "medray-" + re.sub(r"[^\w.-]", "-", config.model_name)
+    # The route too: one name on two routes would be one application.
+    route = "" if config.route_prefix == "/" else config.route_prefix
+    name = "medray-" + re.sub(r"[^\w.-]", "-", config.model_name + route)
     try:
         serve.run(application, name=name, route_prefix=config.route_prefix)
     except RayServeException as error:  # its last line says which application has the route

@@ -4,9 +4,12 @@
 # libGL and GLib; Tesseract reads Russian. Always succeeds: without the scan readers' packages the
 # quickstart goes on and its report says what was left out.
 set -u
+PATH="$PATH:/usr/sbin:/sbin"    # ldconfig is not on an ordinary user's
 
 missing=""
-"${PYTHON:-python3}" -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
+python="${PYTHON:-python3}"
+"$python" -c 'import ensurepip' 2>/dev/null \
+    || missing="$missing python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
 ldconfig -p 2>/dev/null | grep -q 'libGL\.so\.1' || missing="$missing libgl1"
 ldconfig -p 2>/dev/null | grep -q 'libglib-2\.0\.so\.0' || missing="$missing libglib2.0-0"
 ls /usr/share/tesseract-ocr/*/tessdata/rus.traineddata >/dev/null 2>&1 \

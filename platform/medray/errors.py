@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 
 class InputError(Exception):
     """The input or the configuration is wrong; the message is one line: what, where, remedy.
@@ -14,24 +17,31 @@ class InputError(Exception):
         super().__init__(" ".join(message.split()))
 
 
-def find_input_error(error: BaseException | None) -> InputError | None:
-    """Return the InputError inside ``error``, or None.
+def find_input_error(error: BaseException) -> InputError | None:
+    """Return the InputError inside ``error``, or None."""
+    return next((e for e in _inside(error) if isinstance(e, InputError)), None)
 
-    Ray wraps what a worker raised, in ``cause`` (RayTaskError) or ``worker_failures``
-    and ``controller_failure`` (Train), and chains what it re-raises; all of these are followed.
+
+def root_cause(error: BaseException) -> BaseException:
+    """Return the innermost error: what went wrong, not who passed it on."""
+    return list(_inside(error))[-1]
+
+
+def _inside(error: BaseException) -> Iterator[BaseException]:
+    """Yield ``error`` and, one after another, the errors that it was made from.
+
+    Ray wraps what a worker raised, in ``cause`` (RayTaskError), ``worker_failures`` or
+    ``controller_failure`` (Train), and chains what it re-raises; all of these are followed.
     """
     seen: set[int] = set()
-    pending = [error]
+    pending: list[Any] = [error]
     while pending:
-        current = pending.pop()
-        if current is None or id(current) in seen:
+        current = pending.pop(0)
+        if not isinstance(current, BaseException) or id(current) in seen:
             continue
-        if isinstance(current, InputError):
-            return current
+        yield current
         seen.add(id(current))
-        pending += [current.__cause__, current.__context__, getattr(current, "cause", None)]
-        pending.append(getattr(current, "controller_failure", None))
-        worker_failures = getattr(current, "worker_failures", None)
-        if isinstance(worker_failures, dict):
-            pending += list(worker_failures.values())
-    return None
+        failures = getattr(current, "worker_failures", None)
+        pending += list(failures.values()) if isinstance(failures, dict) else []
+        for name in ("cause", "controller_failure", "__cause__", "__context__"):
+            pending.append(getattr(current, name, None))

@@ -6,6 +6,7 @@ import posixpath
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from medray.errors import InputError
@@ -14,7 +15,9 @@ from medray.recipe import (
     Recipe,
     StageConfig,
     expand,
+    expand_folder,
     identity_config,
+    input_folders,
     input_patterns,
     references,
 )
@@ -22,12 +25,14 @@ from medray.runtime import RayRuntime
 from medray.storage.artifact import (
     IN_PROGRESS_NAME,
     Artifact,
-    Manifest,
     changes,
     commit,
     fingerprint_of,
 )
 from medray.storage.location import Location, content_identity
+
+# A stage whose inputs were all replaced would otherwise tell a line of hundreds of names.
+CHANGES_TOLD = 4
 
 Settings = TypeVar("Settings", bound=StageConfig)
 
@@ -62,6 +67,11 @@ class StageContext:
         """Return the input files that a pattern of the recipe names."""
         return expand(pattern, self.variables, f"stages.{self.name}.{key}")
 
+    def folder(self, path: str, key: str) -> Path:
+        """Return the local folder that the recipe names."""
+        where = f"stages.{self.name}.{key}"
+        return expand_folder(path, self.variables, where).local_path()
+
 
 @dataclass(frozen=True)
 class Job(Generic[Settings]):
@@ -70,8 +80,8 @@ class Job(Generic[Settings]):
     ``version`` goes into every fingerprint: raise it when the same configuration would now make
     something else. ``check`` looks at the inputs before any stage runs, so that a wrong exam file
     is told now and not after a day of pretraining; it may not use earlier stages' artifacts.
-    ``outdated`` may give the reason why a finished artifact should be made again although its
-    fingerprint still fits (an engine that was missing is there now).
+    ``depends_on`` names what else the artifact is made from (keyword lists, the OCR engines of
+    this machine); it goes into the fingerprint.
     """
 
     name: str
@@ -80,7 +90,17 @@ class Job(Generic[Settings]):
     config: type[Settings]
     run: Callable[[Settings, StageContext], StageResult]
     check: Callable[[Settings, StageContext], None] = lambda config, context: None
-    outdated: Callable[[Settings, Manifest], str] = lambda config, manifest: ""
+    depends_on: Callable[[Settings], dict[str, str]] = lambda config: {}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a stage is made from and, by that, what its artifact will be: known before any stage
+    runs, for a fingerprint is a function of configuration and inputs alone."""
+
+    identity: dict[str, Any]
+    inputs: dict[str, str]
+    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -108,26 +128,37 @@ class Run:
         """Run the stages in order (``only``: these, and all that they refer to)."""
         wanted = self._needed(only) if only is not None else set(self.recipe.stages)
         names = [name for name in self.recipe.stages if name in wanted]
-        self._check(names)
-        artifacts: dict[str, Artifact] = {}
-        outcomes = []
-        for name in names:
-            outcome = self._stage(name, artifacts)
-            artifacts[name] = outcome.artifact
-            outcomes.append(outcome)
+        with self.workspace.locked():
+            plans = self._plan(names)
+            for name in names:
+                if self._finished(name, plans[name]) is None:
+                    config = self.recipe.stages[name]
+                    context = self._context(name, plans[name].fingerprint, {})
+                    self.jobs[config.job].check(config, context)
+            artifacts: dict[str, Artifact] = {}
+            outcomes = []
+            for name in names:
+                outcome = self._stage(name, plans[name], artifacts)
+                artifacts[name] = outcome.artifact
+                outcomes.append(outcome)
         return outcomes
 
-    def _check(self, names: Sequence[str]) -> None:
-        """Check the inputs of every stage before the first one runs, but for what a finished
-        artifact has proved already."""
+    def _plan(self, names: Sequence[str]) -> dict[str, Plan]:
+        plans: dict[str, Plan] = {}
         for name in names:
             config = self.recipe.stages[name]
-            existing = Artifact.open(self.workspace / name)
-            if existing is None or existing.manifest.config != self._identity(config):
-                self.jobs[config.job].check(config, self._context(name, "", {}))
+            job = self.jobs[config.job]
+            identity = identity_config(config) | {"seed": self.recipe.seed}
+            inputs = self._inputs(name, config, plans) | job.depends_on(config)
+            fingerprint = fingerprint_of(identity, job.version, inputs)
+            plans[name] = Plan(identity, inputs, fingerprint)
+        return plans
 
-    def _identity(self, config: StageConfig) -> dict[str, Any]:
-        return identity_config(config) | {"seed": self.recipe.seed}
+    def _finished(self, name: str, plan: Plan) -> Artifact | None:
+        existing = Artifact.open(self.workspace / name)
+        if existing is None or existing.manifest.fingerprint != plan.fingerprint:
+            return None
+        return existing
 
     def _context(
         self, name: str, fingerprint: str, artifacts: Mapping[str, Artifact]
@@ -153,25 +184,17 @@ class Run:
                 pending += [stage for _, stage, _ in references(self.recipe.stages[name])]
         return needed
 
-    def _stage(self, name: str, artifacts: Mapping[str, Artifact]) -> Outcome:
+    def _stage(self, name: str, plan: Plan, artifacts: Mapping[str, Artifact]) -> Outcome:
         config, start = self.recipe.stages[name], time.monotonic()
-        job, identity = self.jobs[config.job], self._identity(config)
-        inputs = self._inputs(name, config, artifacts)
-        fingerprint = fingerprint_of(identity, job.version, inputs)
-        context = self._context(name, fingerprint, artifacts)
+        job = self.jobs[config.job]
+        context = self._context(name, plan.fingerprint, artifacts)
         location, log = context.output, context.log
-        existing = Artifact.open(location)
-        if existing is not None and existing.manifest.fingerprint == fingerprint:
-            reason = job.outdated(config, existing.manifest)
-            if not reason:
-                log.event("skipped: already made", fingerprint=fingerprint[:8])
-                return Outcome(name, "skipped", existing, 0.0)
-            log.event(f"rebuilt: {reason}")
-        elif existing is not None:
-            why = changes(existing.manifest, identity, job.version, inputs)
-            log.event("rebuilt: " + "; ".join(why))
-        self._prepare(location, fingerprint, log)
-        log.event("started", fingerprint=fingerprint[:8])
+        finished = self._finished(name, plan)
+        if finished is not None:
+            log.event("skipped: already made", fingerprint=plan.fingerprint[:8])
+            return Outcome(name, "skipped", finished, 0.0)
+        self._prepare(location, plan, job, log)
+        log.event("started", fingerprint=plan.fingerprint[:8])
         try:
             result = job.run(config, context)
         finally:
@@ -183,9 +206,9 @@ class Run:
             stage=name,
             job=job.name,
             job_version=job.version,
-            fingerprint=fingerprint,
-            config=identity,
-            inputs=inputs,
+            fingerprint=plan.fingerprint,
+            config=plan.identity,
+            inputs=plan.inputs,
             counts=result.counts,
             results=result.results,
             seconds=seconds,
@@ -195,33 +218,40 @@ class Run:
         log.event("done", seconds=seconds)
         return Outcome(name, "made", artifact, seconds)
 
-    def _inputs(
-        self, name: str, config: StageConfig, artifacts: Mapping[str, Artifact]
-    ) -> dict[str, str]:
+    def _inputs(self, name: str, config: StageConfig, plans: Mapping[str, Plan]) -> dict[str, str]:
         """Return the identity of everything a stage reads, by the key that names it."""
         inputs = {}
         for key, stage, kinds in references(config):
-            kind = artifacts[stage].manifest.kind
+            kind = self.jobs[self.recipe.stages[stage].job].kind
             if kind not in kinds:
                 raise InputError(
                     f"stages.{name}.{key}: stage {stage} makes a {kind}, "
                     f"this wants a {' or '.join(kinds)}"
                 )
-            inputs[key] = artifacts[stage].manifest.fingerprint
+            inputs[key] = plans[stage].fingerprint
         for key, pattern in input_patterns(config):
             files = expand(pattern, self.variables, f"stages.{name}.{key}")
             # Named below the folder they share: en/part.parquet and fr/part.parquet both count.
-            folder = posixpath.commonpath([posixpath.dirname(file.path) for file in files])
+            shared = posixpath.commonpath([posixpath.dirname(file.path) for file in files])
             for file in files:
-                relative = posixpath.relpath(file.path, folder)
+                relative = posixpath.relpath(file.path, shared)
                 inputs[f"{key}/{relative}"] = content_identity(file)
+        for key, path in input_folders(config):
+            folder = expand_folder(path, self.variables, f"stages.{name}.{key}")
+            for file in folder.files():
+                inputs[f"{key}/{file.relative_to(folder)}"] = content_identity(file)
         return inputs
 
-    def _prepare(self, location: Location, fingerprint: str, log: StageLog) -> None:
+    def _prepare(self, location: Location, plan: Plan, job: Job[Any], log: StageLog) -> None:
         """Keep what a broken run of the same fingerprint left, remove everything else."""
         marker = location / IN_PROGRESS_NAME
-        if marker.is_file() and marker.read_json().get("fingerprint") == fingerprint:
+        if marker.is_file() and marker.read_json().get("fingerprint") == plan.fingerprint:
             log.event("resumed: an earlier run was broken off here")
             return
+        existing = Artifact.open(location)
+        if existing is not None:
+            why = changes(existing.manifest, plan.identity, job.version, plan.inputs)
+            more = f"; and {len(why) - CHANGES_TOLD} more" if len(why) > CHANGES_TOLD else ""
+            log.event("rebuilt: " + "; ".join(why[:CHANGES_TOLD]) + more)
         location.delete_folder()
-        marker.write_json({"fingerprint": fingerprint})
+        marker.write_json({"fingerprint": plan.fingerprint})

@@ -39,6 +39,11 @@ class InputFiles:
 
 
 @dataclass(frozen=True)
+class InputFolder:
+    """Marks a field that names a local folder that is read whole: a model's or a tokenizer's."""
+
+
+@dataclass(frozen=True)
 class Incidental:
     """Marks a field that changes how an artifact is made, not what is made: left out of its
     fingerprint."""
@@ -257,6 +262,15 @@ def input_patterns(config: StageConfig) -> list[tuple[str, str]]:
     ]
 
 
+def input_folders(config: StageConfig) -> list[tuple[str, str]]:
+    """Return (key, path) of every folder that lies outside the workspace."""
+    return [
+        (key, value)
+        for key, value, markers in _marked(config)
+        if value is not None and any(isinstance(m, InputFolder) for m in markers)
+    ]
+
+
 def identity_config(config: StageConfig) -> dict[str, Any]:
     """Return the configuration as plain data without its incidental fields."""
     tree: dict[str, Any] = config.model_dump(mode="json")
@@ -304,6 +318,15 @@ def _stored_files(pattern: str) -> list[Location]:
     folder = Location.of(stem.rsplit("/", 1)[0])
     wanted = pattern.split("://", 1)[1]
     return [file for file in folder.files() if fnmatch.fnmatch(file.path, wanted)]
+
+
+def expand_folder(path: str, variables: Mapping[str, str], where: str) -> Location:
+    """Return the local folder that a path with variables names; none is an InputError."""
+    filled = re.sub(r"\$\{(\w+)\}", lambda m: _variable(m, variables, where), path)
+    folder = Location.of(filled)
+    if not folder.is_local or not folder.local_path().is_dir():
+        raise InputError(f"{where}: no folder {filled} on this machine")
+    return folder
 
 
 def _variable(match: re.Match[str], variables: Mapping[str, str], where: str) -> str:

@@ -30,8 +30,9 @@ MINIMUM_LOGICAL_CPUS = 4
 class RayRuntime:
     """A lazily made connection to Ray: ``connect()`` is called by the first stage that needs it.
 
-    ``address`` None starts a Ray of our own on loopback, which ends with this process, even when
-    it is killed; any other address joins a running cluster, which is left as it was.
+    ``address`` None starts a Ray of our own, which ends with this process, even when it is
+    killed. Ray's ports listen on the host's interfaces, behind its token authentication. Any
+    other address joins a running cluster, which is left as it was.
     """
 
     address: str | None = None
@@ -45,6 +46,8 @@ class RayRuntime:
             return
         # Tune prints a table of its own, whatever its verbosity, unless told to use its old output.
         os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+        # Serve's own log goes to its files; on the terminal it would stand between medray's lines.
+        os.environ.setdefault("RAY_SERVE_LOG_TO_STDERR", "0")
         import ray
 
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
@@ -55,11 +58,12 @@ class RayRuntime:
             options |= {
                 "address": "local",
                 "num_cpus": self._local_cpus,
-                "_node_ip_address": "127.0.0.1",
             }
         else:
             options |= {"address": self.address}
-            address = os.environ.get("RAY_ADDRESS", self.address)
+            address = self.address
+            if address == "auto":
+                address = os.environ.get("RAY_ADDRESS", address)
         environment = WORKER_ENVIRONMENT | self.environment
         if address != "auto":
             environment["RAY_ADDRESS"] = address

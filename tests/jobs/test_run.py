@@ -72,11 +72,17 @@ def test_second_run_skips_every_stage(workspaces: tuple[Path, Path]) -> None:
     assert '"started"' not in done.stderr
 
 
-def test_change_rebuilds_the_stage_and_names_the_key(workspaces: tuple[Path, Path]) -> None:
-    overrides = [*runs.SMALL, "report.ocr=null"]
+def test_change_rebuilds_what_depends_on_it_and_names_the_key(
+    workspaces: tuple[Path, Path],
+) -> None:
+    """The benchmark is then the first stage that needs Ray."""
+    overrides = [*runs.SMALL, "benchmark.exam.maximum_new_tokens=8"]
     words = runs.command("run", "quickstart", workspaces[1], overrides)
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert "rebuilt: ocr: ocr -> None" in done.stderr
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "rebuilt: exam.maximum_new_tokens: 16 -> 8" in done.stderr
+    made = dict.fromkeys(STAGES, "skipped") | {"benchmark": "made", "report": "made"}
+    assert json.loads(done.stdout.splitlines()[-1])["stages"] == made
 
 
 def test_results_are_of_the_right_shape(workspaces: tuple[Path, Path]) -> None:

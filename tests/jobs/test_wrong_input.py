@@ -126,6 +126,33 @@ def test_more_workers_than_cpus(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert "stages.pretrain needs 16 CPUs, the local Ray has 4" in line
 
 
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("benchmark.serving.num_blocks=1", "num_blocks 1 x 256"),
+        ("benchmark.serving.min_replicas=3", "min_replicas 3 is larger than max_replicas 1"),
+        ("benchmark.exam.maximum_new_tokens=4000", "is more than serving.max_output_tokens"),
+        ("benchmark.adapter=sweep", "stage sweep makes a sweep, this wants a adapter"),
+        ("finetune.validation_share=0.97", "parts the questions into 0 for training"),
+        ("sweep.validation_share=0.01", "and 0 held out"),
+        ("pretrain.model.folder=/nowhere", "stages.pretrain.model.folder: no folder /nowhere"),
+        ("curate.tokenizer.folder=/nowhere", "stages.curate.tokenizer.folder: no folder /nowhere"),
+    ],
+)
+def test_a_late_stages_fault_is_told_before_the_first_runs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, override: str, told: str
+) -> None:
+    assert told in refused(capsys, tmp_path / "w", "--set", override)
+
+
+def test_more_replicas_than_cpus(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    line = refused(
+        capsys, tmp_path / "w", "--cpus", "4",
+        "--set", "benchmark.serving.min_replicas=8", "--set", "benchmark.serving.max_replicas=8",
+    )  # fmt: skip
+    assert "stages.benchmark.serving needs 8 CPUs, the local Ray has 4" in line
+
+
 def test_workspace_without_a_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["status", str(tmp_path)]) == 2
     assert "no stage of a run lies there" in capsys.readouterr().err

@@ -3,7 +3,7 @@ from __future__ import annotations
 from ray.exceptions import RayTaskError
 from ray.train import WorkerGroupError
 
-from medray.errors import InputError, find_input_error
+from medray.errors import InputError, find_input_error, root_cause
 
 
 def test_the_message_is_one_line() -> None:
@@ -49,7 +49,6 @@ def test_an_input_error_is_found_in_what_ray_train_raises() -> None:
 
 
 def test_other_errors_hold_no_input_error() -> None:
-    assert find_input_error(None) is None
     assert find_input_error(ValueError("x")) is None
     assert find_input_error(WorkerGroupError("failed", {0: ValueError("x")})) is None
 
@@ -58,3 +57,10 @@ def test_a_ring_of_causes_ends() -> None:
     first, second = ValueError("first"), ValueError("second")
     first.__cause__, second.__cause__ = second, first
     assert find_input_error(first) is None
+
+
+def test_the_root_cause_is_what_went_wrong_in_the_worker() -> None:
+    cause = MemoryError("no memory")
+    wrapped = RayTaskError("task", "Traceback ...", cause)
+    assert root_cause(WorkerGroupError("failed", {0: wrapped})) is cause
+    assert root_cause(cause) is cause

@@ -14,7 +14,7 @@ from medray.pipeline import Job, Outcome, Run, StageContext, StageResult
 from medray.progress import Reporter
 from medray.recipe import Incidental, InputFiles, Recipe, Reference, StageConfig
 from medray.runtime import RayRuntime
-from medray.storage.artifact import Artifact, Manifest
+from medray.storage.artifact import Artifact
 from medray.storage.location import Location
 
 
@@ -40,7 +40,7 @@ class Bench:
 
     workspace: Location
     breaks: bool = False
-    outdated: str = ""
+    engine: str = "missing"
     calls: list[str] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
     found: list[str] = field(default_factory=list)
@@ -51,8 +51,8 @@ class Bench:
         if config.text == "wrong":
             raise InputError(f"stages.{context.name}.text: wrong")
 
-    def is_outdated(self, config: WriteConfig, manifest: Manifest) -> str:
-        return self.outdated
+    def depends_on(self, config: WriteConfig) -> dict[str, str]:
+        return {"engine": self.engine}
 
     def write(self, config: WriteConfig, context: StageContext) -> StageResult:
         self.calls.append(context.name)
@@ -82,7 +82,7 @@ class Bench:
         self.calls, self.checked, self.log = [], [], io.StringIO()
         jobs: dict[str, Job[Any]] = {
             "write": Job(
-                "write", version, "text", WriteConfig, self.write, self.check, self.is_outdated
+                "write", version, "text", WriteConfig, self.write, self.check, self.depends_on
             ),
             "copy": Job("copy", 1, "copy", CopyConfig, self.copy),
         }
@@ -165,14 +165,28 @@ def test_the_jobs_version_is_part_of_what_a_stage_is(bench: Bench) -> None:
     assert "rebuilt: job version: 1 -> 2" in bench.messages
 
 
-def test_what_its_job_calls_outdated_is_rebuilt_with_the_reason(bench: Bench) -> None:
-    before = bench.run(two())
-    bench.outdated = "an engine was missing"
-    made = bench.run(two())
-    assert outcomes(made) == {"one": "made", "two": "skipped"}
-    assert bench.messages[0] == "rebuilt: an engine was missing"
-    fingerprints = [found[0].artifact.manifest.fingerprint for found in (before, made)]
-    assert fingerprints[0] == fingerprints[1]
+def test_what_a_job_depends_on_rebuilds_it_and_all_that_follows(bench: Bench) -> None:
+    bench.run(two())
+    bench.engine = "5.5"
+    assert outcomes(bench.run(two())) == {"one": "made", "two": "made"}
+    assert bench.messages[0] == "rebuilt: input engine changed"
+
+
+def test_one_workspace_takes_one_run_at_a_time(bench: Bench) -> None:
+    with bench.workspace.locked(), pytest.raises(InputError, match="another run works there"):
+        bench.run(two())
+    assert outcomes(bench.run(two())) == {"one": "made", "two": "made"}
+
+
+def test_many_changes_are_told_in_short(bench: Bench, tmp_path: Path) -> None:
+    for number in range(9):
+        (tmp_path / f"{number}.txt").write_text("before")
+    stages = two(files=str(tmp_path / "*.txt"))
+    bench.run(stages)
+    for number in range(9):
+        (tmp_path / f"{number}.txt").write_text("after")
+    bench.run(stages)
+    assert "and 5 more" in bench.messages[0]
 
 
 def test_every_stage_is_checked_before_the_first_one_runs(bench: Bench) -> None:
@@ -291,6 +305,7 @@ def test_a_reference_to_the_wrong_kind_is_told(bench: Bench) -> None:
         InputError, match=r"^stages\.three\.source: stage two makes a copy, .* text"
     ):
         bench.run(stages)
+    assert bench.calls == []
 
 
 def test_only_runs_what_is_named_and_what_that_needs(bench: Bench) -> None:

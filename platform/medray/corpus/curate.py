@@ -18,7 +18,7 @@ from medray.corpus.windows import WindowConfig, cut
 from medray.errors import InputError
 from medray.languages import LANGUAGES
 from medray.pipeline import Job, StageContext, StageResult
-from medray.recipe import Config, InputFiles, Reference, StageConfig
+from medray.recipe import Config, InputFiles, InputFolder, Reference, StageConfig
 from medray.storage.location import Location
 from medray.storage.shards import (
     Receipt,
@@ -53,7 +53,9 @@ class TokenizerConfig(Config):
     """A tokenizer to train on the kept text, or the folder of one that exists."""
 
     vocabulary_size: int = Field(default=32_000, ge=300, description="size where one is trained")
-    folder: str | None = Field(default=None, description="Hugging Face folder to take instead")
+    folder: Annotated[str | None, InputFolder()] = Field(
+        default=None, description="Hugging Face folder to take instead"
+    )
 
 
 class CurateConfig(StageConfig):
@@ -105,6 +107,12 @@ def check(config: CurateConfig, context: StageContext) -> None:
     """Read every input's footer: torn files, missing columns, an empty corpus."""
     if not any(shard.rows for shard in plan_inputs(config, context)) and config.scans is None:
         raise InputError(f"stages.{context.name}.inputs: the corpus is empty: no file has a row")
+
+
+def depends_on(config: CurateConfig) -> dict[str, str]:
+    """Return the keyword lists' fingerprints: they come with medray, not with the recipe."""
+    codes = list(LANGUAGES) if config.scans is not None else [i.language for i in config.inputs]
+    return {f"keywords/{code}": load_keywords(code).fingerprint for code in codes}
 
 
 def plan(config: CurateConfig, context: StageContext) -> list[Shard]:
@@ -174,7 +182,7 @@ def _make_tokenizer(
         return
     context.log.event("tokenizer: training", vocabulary_size=config.tokenizer.vocabulary_size)
     if config.tokenizer.folder is not None:
-        tokenizer = load_tokenizer(Path(config.tokenizer.folder))
+        tokenizer = load_tokenizer(context.folder(config.tokenizer.folder, "tokenizer.folder"))
     else:
         texts = _kept_texts(context.output, receipts)
         tokenizer = train_tokenizer(texts, config.tokenizer.vocabulary_size)
@@ -243,4 +251,4 @@ def _since(start: float) -> float:
     return round(time.monotonic() - start, 2)
 
 
-JOB = Job("curate", 1, "corpus", CurateConfig, run, check)
+JOB = Job("curate", 1, "corpus", CurateConfig, run, check, depends_on)

@@ -27,7 +27,7 @@ class Threshold(Config):
 
 
 # The thresholds that MMedLM published for CulturaX (data_collection/filtering/filter.py). They
-# were set for its own keyword lists; medray's lists reach what corpus/README.md says with them.
+# were set for its own keyword lists; tests/benchmarks/reach_of_filter.py measures medray's.
 DEFAULT_THRESHOLDS = {
     "en": Threshold(keyword_count=5, density=0.04),
     "zh": Threshold(keyword_count=5, density=0.05),

@@ -73,6 +73,41 @@ def tesseract_engine(language_code: str, tessdata_dir: Path | None = None) -> Oc
     return TesseractEngine(language_code, tessdata_dir)
 
 
+def engine_name(
+    language_code: str, choice: EngineChoice = "auto", own_model: bool = False
+) -> Literal["paddle", "tesseract"]:
+    """Return which engine reads a language.
+
+    ``auto`` is PaddleOCR, and Tesseract for Russian: PaddleOCR's bundled recogniser has no
+    Cyrillic letter and answers with plausible Latin ones. Raises ``KeyError`` for an unknown
+    language, and ``ValueError`` for ``paddle`` with a language that its recogniser cannot write,
+    unless an ``own_model`` is given.
+    """
+    spoken = language(language_code)
+    readable_by_paddle = spoken.paddle_name is not None or own_model
+    if choice == "paddle" and not readable_by_paddle:
+        raise ValueError(
+            f"PaddleOCR's bundled recogniser has no letters for {spoken.exam_name}; "
+            "choose tesseract, or give recognition_dir"
+        )
+    return "paddle" if choice != "tesseract" and readable_by_paddle else "tesseract"
+
+
+def installed_engine(language_code: str, choice: EngineChoice = "auto") -> str:
+    """Return name and version of the engine that reads a language, without loading its models.
+
+    Raises what ``engine_name`` raises, and ``EngineUnavailable`` where a library or the
+    language's data is missing.
+    """
+    if engine_name(language_code, choice) == "tesseract":
+        from medray.scans.tesseract import installed_version
+
+        return f"tesseract {installed_version(language_code)}"
+    from medray.scans.paddle_weights import installed_version as paddle_version
+
+    return f"paddle {paddle_version()}"
+
+
 def engine_for(
     language_code: str,
     choice: EngineChoice = "auto",
@@ -84,19 +119,10 @@ def engine_for(
 ) -> OcrEngine:
     """Return the engine that reads ``language_code``, one instance per process.
 
-    ``auto`` is PaddleOCR, and Tesseract for Russian: PaddleOCR's bundled recogniser has no
-    Cyrillic letter and answers with plausible Latin ones. ``detection_dir`` and
-    ``recognition_dir`` are PaddleOCR model folders of your own (inference.onnx, inference.yml).
-    Raises ``EngineUnavailable``, ``KeyError`` for an unknown language, and ``ValueError`` for
-    ``paddle`` with a language that its recogniser cannot write.
+    ``detection_dir`` and ``recognition_dir`` are PaddleOCR model folders of your own
+    (inference.onnx, inference.yml). Raises what ``engine_name`` raises, and
+    ``EngineUnavailable``.
     """
-    spoken = language(language_code)
-    readable_by_paddle = spoken.paddle_name is not None or recognition_dir is not None
-    if choice == "paddle" and not readable_by_paddle:
-        raise ValueError(
-            f"PaddleOCR's bundled recogniser has no letters for {spoken.exam_name}; "
-            "choose tesseract, or give recognition_dir"
-        )
-    if choice == "paddle" or (choice == "auto" and readable_by_paddle):
+    if engine_name(language_code, choice, recognition_dir is not None) == "paddle":
         return paddle_engine(cache_dir, detection_dir, recognition_dir)
     return tesseract_engine(language_code, tessdata_dir)

@@ -16,9 +16,8 @@ from medray.errors import InputError
 from medray.languages import LANGUAGES
 from medray.pipeline import Job, StageContext, StageResult
 from medray.recipe import Config, InputFiles, StageConfig
-from medray.scans.engines import EngineChoice, EngineUnavailable, engine_for
+from medray.scans.engines import EngineChoice, EngineUnavailable, engine_for, installed_engine
 from medray.scans.pages import PageRecord, count_pages, read_pages
-from medray.storage.artifact import Manifest
 from medray.storage.location import Location, content_identity
 from medray.storage.shards import Receipt, Shard, ShardOutput, run_shards, shard_id_of, sum_counts
 
@@ -32,6 +31,22 @@ STATUSES = (
     "wrong_script",
     "page_error",
     "document_error",
+)
+_DECISION_COLUMNS = pa.schema(
+    [
+        ("document", pa.string()),
+        ("page_number", pa.int32()),
+        ("keep", pa.bool_()),
+        ("reason", pa.string()),
+        ("confidence", pa.float32()),
+        ("engine", pa.string()),
+        ("engine_version", pa.string()),
+        ("header", pa.list_(pa.string())),
+        ("footer", pa.list_(pa.string())),
+        ("error", pa.string()),
+        ("text", pa.string()),
+        ("seconds", pa.float32()),
+    ]
 )
 _PAGE_COLUMNS = pa.schema(
     [
@@ -70,30 +85,39 @@ class OcrConfig(StageConfig):
     )
 
 
-def engine_state(code: str, choice: EngineChoice) -> tuple[str, str]:
-    """Return (engine's name and version, "") or ("", reason in one line why there is none)."""
+def engine_of(code: str, choice: EngineChoice) -> str:
+    """Return the name and version of the engine that will read a language here.
+
+    Raises EngineUnavailable where it is not installed, InputError where it cannot read that
+    language at all. Loads no model, so a run that skips everything stays quick.
+    """
     try:
-        engine = engine_for(code, choice)
-    except EngineUnavailable as error:
-        return "", str(error)
+        return installed_engine(code, choice)
     except ValueError as error:
         raise InputError(f"engine {choice} for {code}: {error}") from error
-    return f"{engine.name} {engine.version}", ""
 
 
-def outdated(config: OcrConfig, manifest: Manifest) -> str:
-    """Return why to read again: an engine that was missing has been installed since."""
-    for missing in manifest.results["left_out"]:
-        found, _ = engine_state(missing["language"], config.engine)
-        if found:
-            return f"{found} for {missing['language']} has been installed"
-    return ""
+def depends_on(config: OcrConfig) -> dict[str, str]:
+    """Return which engine reads each language here: installing a missing one, or another version,
+    makes the stage and all that follows run again."""
+    engines = {}
+    for entry in config.inputs:
+        try:
+            engines[f"engine/{entry.language}"] = engine_of(entry.language, config.engine)
+        except EngineUnavailable:
+            engines[f"engine/{entry.language}"] = "missing"
+    return engines
 
 
 def check(config: OcrConfig, context: StageContext) -> None:
-    """Find every input file."""
+    """Find every input file, and every engine where none may be missing."""
     for number, entry in enumerate(config.inputs):
         context.files(entry.files, f"inputs.{number}.files")
+        try:
+            engine_of(entry.language, config.engine)
+        except EngineUnavailable as error:
+            if config.without_engine == "fail":
+                raise InputError(f"stages.{context.name}.inputs.{number}: {error}") from error
 
 
 def run(config: OcrConfig, context: StageContext) -> StageResult:
@@ -103,15 +127,15 @@ def run(config: OcrConfig, context: StageContext) -> StageResult:
     for number, entry in enumerate(config.inputs):
         files = context.files(entry.files, f"inputs.{number}.files")
         mine = plan(files, entry.language, config.pages_per_shard)
-        _, reason = engine_state(entry.language, config.engine)
-        if not reason:
+        try:
+            engine_of(entry.language, config.engine)
             shards += mine
-        elif config.without_engine == "leave_out":
+        except EngineUnavailable as error:
+            if config.without_engine == "fail":
+                raise InputError(f"stages.{context.name}.inputs.{number}: {error}") from error
             pages = sum(shard.rows for shard in mine)
-            left_out.append({"language": entry.language, "pages": pages, "reason": reason})
-            context.log.event(f"left out {pages} pages in {entry.language}: {reason}")
-        else:
-            raise InputError(f"stages.{context.name}.inputs.{number}: {reason}")
+            left_out.append({"language": entry.language, "pages": pages, "reason": str(error)})
+            context.log.event(f"left out {pages} pages in {entry.language}: {error}")
     receipts: list[Receipt] = []
     if shards:
         context.ray.connect()
@@ -160,11 +184,11 @@ def read_shard(shard: Shard, choice: EngineChoice, dots_per_inch: int) -> ShardO
     """Read the pages of one shard: all into ``decisions``, the good ones into ``pages``."""
     with _local(shard.file) as path:
         factory = partial(engine_for, choice=choice)
-        records = list(
-            read_pages(
-                path, shard.first_unit + 1, shard.end_unit, shard.language, factory, dots_per_inch
-            )
-        )
+        first, last = shard.first_unit + 1, shard.end_unit
+        try:
+            records = list(read_pages(path, first, last, shard.language, factory, dots_per_inch))
+        except EngineUnavailable as error:  # on this node, though the driver's has it
+            raise InputError(f"{shard.file}: {error}") from error
     good = [record for record in records if record.status in GOOD]
     counts = {"pages": len(records), "characters": sum(len(r.text) for r in good)}
     counts |= {s: n for s in STATUSES if (n := sum(r.status == s for r in records))}
@@ -197,7 +221,7 @@ def _decisions(records: Sequence[PageRecord]) -> pa.Table:
         }
         for record in records
     ]
-    return pa.Table.from_pylist(rows)
+    return pa.Table.from_pylist(rows, schema=_DECISION_COLUMNS)
 
 
 def _pages(records: Sequence[PageRecord]) -> pa.Table:
@@ -221,7 +245,7 @@ def _by_language(receipts: Sequence[Receipt], choice: EngineChoice) -> dict[str,
         if counts:
             recognised = counts["recognised"]
             table[code] = {
-                "engine": engine_state(code, choice)[0],
+                "engine": engine_of(code, choice),
                 "pages": counts["pages"],
                 "statuses": {status: counts[status] for status in STATUSES if status in counts},
                 "characters": counts["characters"],
@@ -232,4 +256,4 @@ def _by_language(receipts: Sequence[Receipt], choice: EngineChoice) -> dict[str,
     return table
 
 
-JOB = Job("ocr", 1, "pages", OcrConfig, run, check, outdated)
+JOB = Job("ocr", 1, "pages", OcrConfig, run, check, depends_on)

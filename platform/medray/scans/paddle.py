@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import os
 from pathlib import Path
 
@@ -46,6 +47,8 @@ class PaddleEngine:
                 f"PaddleOCR cannot load ({error}): apt-get install libgl1 libglib2.0-0"
             ) from error
         cv2.setNumThreads(1)
+        # It tells of each model that it loads, in green, between the lines of the run.
+        logging.getLogger("paddlex").setLevel(logging.WARNING)
         if detection_dir is None or recognition_dir is None:
             bundled = bundled_model_dirs(cache_dir)
             detection_dir = detection_dir or bundled[0]

@@ -18,6 +18,8 @@ from typing import Any
 
 import yaml
 
+from medray.scans.engines import EngineUnavailable
+
 DETECTION_MODEL = "PP-OCRv6_small_det"
 RECOGNITION_MODEL = "PP-OCRv6_small_rec"
 
@@ -57,6 +59,24 @@ _RECOGNITION: dict[str, Any] = {
     },
     "PostProcess": {"name": "CTCLabelDecode"},
 }
+
+
+def installed_version() -> str:
+    """Return the versions of PaddleOCR and of the wheel with its weights, where both can load.
+
+    Raises ``EngineUnavailable``. Imports OpenCV, which is what misses system libraries; not
+    PaddleOCR itself, whose import takes seconds.
+    """
+    try:
+        import cv2  # noqa: F401
+
+        libraries = ("paddleocr", "onnxruntime", "rapidocr")
+        versions = {name: importlib.metadata.version(name) for name in libraries}
+    except (ImportError, importlib.metadata.PackageNotFoundError) as error:
+        raise EngineUnavailable(
+            f"PaddleOCR cannot load ({error}): apt-get install libgl1 libglib2.0-0"
+        ) from error
+    return f"{versions['paddleocr']} weights of rapidocr {versions['rapidocr']}"
 
 
 def default_cache_dir() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 from pathlib import Path
 
@@ -12,6 +13,18 @@ from medray.scans.engines import EngineUnavailable, Image, Line, Quad, Recogniti
 
 _DEBIAN_TESSDATA = "/usr/share/tesseract-ocr"
 _RENDER_DPI = 200  # what Tesseract assumes of a page that names no resolution; it would guess 70
+
+
+def installed_version(language_code: str) -> str:
+    """Return the version of tesserocr where it and a language's model are installed.
+
+    Raises ``EngineUnavailable``.
+    """
+    _folder_with(language(language_code).tesseract_name, None)
+    try:
+        return importlib.metadata.version("tesserocr")
+    except importlib.metadata.PackageNotFoundError as error:
+        raise EngineUnavailable("tesserocr is not installed: pip install tesserocr") from error
 
 
 class TesseractEngine:

@@ -90,7 +90,7 @@ def commit(location: Location, **fields: Any) -> Artifact:
     files = []
     for file in location.files():
         relative = file.relative_to(location)
-        if relative in (MANIFEST_NAME, IN_PROGRESS_NAME) or relative.endswith(".partial"):
+        if relative in (MANIFEST_NAME, IN_PROGRESS_NAME):
             continue
         size_bytes, digest = sha256_of(file)
         files.append(FileEntry(path=relative, size_bytes=size_bytes, sha256=digest))

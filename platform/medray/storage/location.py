@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from medray.errors import InputError
+
 # A file up to this size is identified by the hash of all its bytes; a larger one by size, time of
 # change and the hash of its two ends (a Parquet footer holds every column chunk's offset and
 # statistics, so a changed value shows there).
 WHOLE_HASH_LIMIT_BYTES = 64 * 2**20
 END_HASH_BYTES = 64 * 2**10
+PARTIAL = ".partial"
+LOCK_NAME = ".lock"
 
 
 @dataclass(frozen=True)
@@ -66,11 +72,15 @@ class Location:
         return bool(self.filesystem.get_file_info(self.path).type != pafs.FileType.NotFound)
 
     def files(self) -> Iterator[Location]:
-        """Yield every file below this folder, sorted by path; nothing where it does not exist."""
+        """Yield every file below this folder, sorted by path; nothing where it does not exist.
+
+        What a killed ``write_bytes`` left half written is not among them.
+        """
         selector = pafs.FileSelector(self.path, allow_not_found=True, recursive=True)
         infos = [i for i in self.filesystem.get_file_info(selector) if i.type == pafs.FileType.File]
         for info in sorted(infos, key=lambda i: i.path):
-            yield Location(self.filesystem, info.path)
+            if not info.path.endswith(PARTIAL):
+                yield Location(self.filesystem, info.path)
 
     def folders(self) -> list[Location]:
         """Return the folders directly in this one, sorted; none where it does not exist."""
@@ -104,7 +114,7 @@ class Location:
                 stream.write(data)
             return
         Path(parent).mkdir(parents=True, exist_ok=True)
-        temporary = Path(parent) / f".{self.name}.{uuid.uuid4().hex}.partial"
+        temporary = Path(parent) / f".{self.name}.{uuid.uuid4().hex}{PARTIAL}"
         with temporary.open("wb") as file:
             file.write(data)
             file.flush()
@@ -114,6 +124,27 @@ class Location:
     def write_json(self, value: Any) -> None:
         text = json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True)
         self.write_bytes(text.encode() + b"\n")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold this local folder for one process; InputError where another one holds it.
+
+        The kernel frees the lock when the process ends, however it ends. An object store has no
+        lock: there the caller must see to it.
+        """
+        if not self.is_local:
+            yield
+            return
+        folder = self.local_path()
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / LOCK_NAME).open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise InputError(
+                    f"{folder}: another run works there; wait for it, or name another workspace"
+                ) from error
+            yield
 
     def upload(self, folder: Path) -> None:
         """Copy a local folder with all its files to here."""

@@ -99,7 +99,8 @@ def plan_parquet(
 ) -> list[Shard]:
     """Cut Parquet files into shards of whole row groups with about ``shard_rows`` rows each.
 
-    Reads footers only. A missing column is an InputError that names the file and its columns.
+    Reads footers, and hashes small files whole. A missing column is an InputError that names the
+    file and its columns.
     """
     shards: list[Shard] = []
     for file in files:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from medray.corpus.tokenizer import load_tokenizer
+from medray.errors import InputError
 from medray.instruct.inputs import QuestionInput, load_questions
 from medray.instruct.prompts import prompt_for, response_for
 from medray.instruct.questions import Question
@@ -138,8 +139,13 @@ def make_task(config: AdaptationConfig, context: StageContext) -> FinetuneTask:
 
 
 def check(config: AdaptationConfig, context: StageContext) -> None:
-    """Read every question, and check that the workers fit."""
-    load_questions(config.questions, context)
+    """Read every question, and check that both splits hold some and that the workers fit."""
+    trained, held_out = split(load_questions(config.questions, context), config.validation_share)
+    if not trained or (config.validation_share > 0 and not held_out):
+        raise InputError(
+            f"stages.{context.name}.validation_share: {config.validation_share:g} parts the "
+            f"questions into {len(trained)} for training and {len(held_out)} held out"
+        )
     check_workers(config.training, context)
 
 

@@ -26,7 +26,7 @@ class Assembly:
 
 
 class TrainingTask(Protocol):
-    """What to train on what. Pickled to every worker, so it holds paths and configs, no data."""
+    """What to train on what. Pickled to every worker, so it names large data by their place."""
 
     @property
     def training(self) -> TrainingConfig: ...

@@ -12,10 +12,11 @@ import pyarrow as pa
 from pydantic import Field
 
 from medray.corpus.tokenizer import load_tokenizer
+from medray.errors import InputError
 from medray.models.folder import load_model, save_model
 from medray.models.small import NewModelConfig, make_model
 from medray.pipeline import Job, StageContext, StageResult
-from medray.recipe import Config, Reference
+from medray.recipe import Config, InputFolder, Reference
 from medray.storage.location import Location
 from medray.storage.shards import open_parquet
 from medray.training.batches import Sequences
@@ -27,7 +28,9 @@ from medray.training.trainer import check_workers, fit
 class ModelConfig(Config):
     """The model to train: an existing Hugging Face folder, or sizes of a new one."""
 
-    folder: str | None = Field(default=None, description="folder to go on from; None: a new model")
+    folder: Annotated[str | None, InputFolder()] = Field(
+        default=None, description="folder to go on from; none: a new model"
+    )
     new: NewModelConfig = Field(default=NewModelConfig())
 
 
@@ -45,16 +48,17 @@ class PretrainTask:
 
     training: TrainingConfig
     seed: int
-    model: ModelConfig
+    new_model: NewModelConfig
+    base: Path | None
     corpus: Location
     output: Location
 
     def build(self) -> Assembly:
         tokenizer = load_tokenizer((self.corpus / "tokenizer").local_path())
-        if self.model.folder is not None:
-            model = load_model(Path(self.model.folder))
+        if self.base is not None:
+            model = load_model(self.base)
         else:
-            model = make_model(self.model.new, tokenizer, self.seed)
+            model = make_model(self.new_model, tokenizer, self.seed)
         return Assembly(model, read_windows(self.corpus), None, tokenizer)
 
     def export(self, assembly: Assembly, weights: dict[str, Any]) -> None:
@@ -86,11 +90,25 @@ def check(config: PretrainConfig, context: StageContext) -> None:
     check_workers(config.training, context)
 
 
+def check_vocabulary(base: Path, corpus: Location, stage: str) -> None:
+    """A model reads token numbers: a corpus cut by another tokenizer would be noise to it."""
+    own = load_tokenizer(base).get_vocab()
+    if own != load_tokenizer((corpus / "tokenizer").local_path()).get_vocab():
+        raise InputError(
+            f"stages.{stage}.model.folder: the tokenizer of {base} is not the corpus's; set the "
+            "curate stage's tokenizer.folder to that folder"
+        )
+
+
 def run(config: PretrainConfig, context: StageContext) -> StageResult:
     """Train and export ``model/``, a Hugging Face folder."""
     corpus = context.artifacts[config.corpus]
+    base = None
+    if config.model.folder is not None:
+        base = context.folder(config.model.folder, "model.folder")
+        check_vocabulary(base, corpus.location, context.name)
     task = PretrainTask(
-        config.training, context.seed, config.model, corpus.location, context.output
+        config.training, context.seed, config.model.new, base, corpus.location, context.output
     )
     history = fit(task, context)
     windows = corpus.manifest.counts["windows"]
