@@ -126,7 +126,7 @@ def check(config: BenchmarkConfig, context: StageContext) -> None:
 
 
 def run(config: BenchmarkConfig, context: StageContext) -> StageResult:
-    """Measure the model through its endpoint; answers are kept in ``answers.json``."""
+    """Measure the model through its endpoint; every answer is kept below ``answers/``."""
     questions = load_questions(config.questions, context)
     model = (context.artifacts[config.model] / "model").local_path()
     adapter = None
@@ -146,7 +146,7 @@ def run(config: BenchmarkConfig, context: StageContext) -> StageResult:
         )
         report = partial(context.log.progress, "question")
         start = time.monotonic()
-        answers = ask_all(questions, address, config.exam, context.output / "answers.json", report)
+        answers = ask_all(questions, address, config.exam, context.output / "answers", report)
         asked_s = round(time.monotonic() - start, 2)
     generated = sum(answer["generated"] is not None for answer in answers)
     return StageResult(
@@ -156,4 +156,4 @@ def run(config: BenchmarkConfig, context: StageContext) -> StageResult:
     )
 
 
-JOB = Job("benchmark", 1, "benchmark", BenchmarkConfig, run, check)
+JOB = Job("benchmark", 2, "benchmark", BenchmarkConfig, run, check)

@@ -69,7 +69,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
         yield Head(address, environment)
     finally:
         # Its own process group: `ray stop` would end every Ray on the host.
-        os.killpg(process.pid, signal.SIGTERM)
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait(60)
         shutil.rmtree(sessions, ignore_errors=True)
 

@@ -19,6 +19,10 @@ REASON_TEXTS = {
     "keyword_density": "keywords too sparse",
     "kept": "kept",
 }
+ACCURACY_TEXTS = {
+    "likelihood_accuracy": "by option likelihood",
+    "generated_accuracy": "by generation",
+}
 
 
 def results_of(recipe: str, seed: int, parts: Mapping[str, Artifact]) -> dict[str, Any]:
@@ -50,7 +54,7 @@ def render(recipe: str, parts: Mapping[str, Artifact]) -> str:
         reasons=REASONS,
         reason_texts=REASON_TEXTS,
         charts=_charts(parts),
-        at_chance=_at_chance(manifests["benchmark"].results) if "benchmark" in parts else None,
+        at_chance=_at_chance(manifests["benchmark"].results) if "benchmark" in parts else {},
     )
 
 
@@ -64,13 +68,21 @@ def _charts(parts: Mapping[str, Artifact]) -> dict[str, str]:
     return charts
 
 
-def _at_chance(results: Mapping[str, Any]) -> list[str]:
-    """Return the languages whose likelihood accuracy's interval holds the chance level."""
-    return [
-        code
-        for code, row in results["languages"].items()
-        if row["likelihood_accuracy"]["low"] <= row["chance"] <= row["likelihood_accuracy"]["high"]
-    ]
+def _at_chance(results: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return, by the words for a way of answering, the languages that it leaves at chance.
+
+    Those whose accuracy's interval holds that accuracy's chance; ways without any are left out.
+    """
+    found = {}
+    for name, way in ACCURACY_TEXTS.items():
+        codes = [
+            code
+            for code, row in results["languages"].items()
+            if row[name]["n"] and row[name]["low"] <= row[name]["chance"] <= row[name]["high"]
+        ]
+        if codes:
+            found[way] = codes
+    return found
 
 
 def _estimate(cell: Mapping[str, Any]) -> str:

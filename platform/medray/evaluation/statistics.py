@@ -7,10 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 # Two-sided 95 % quantile of the normal distribution.
 Z_95 = 1.959963984540054
+# 1 - confidence.
+MISS_SHARE = 0.05
 BOOTSTRAP_SAMPLES = 2000
+
+Floats = npt.NDArray[np.float64]
 
 
 def proportion(successes: int, count: int) -> dict[str, Any]:
@@ -24,20 +29,69 @@ def proportion(successes: int, count: int) -> dict[str, Any]:
     share, z2 = successes / count, Z_95**2
     middle = (share + z2 / (2 * count)) / (1 + z2 / count)
     half = Z_95 * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2)) / (1 + z2 / count)
-    # Rounding puts the low end of 0 of 3 at 5.6e-17, above the value itself.
-    low, high = min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half))
-    return {"value": share, "n": count, "low": low, "high": high}
+    return _estimate(share, count, middle - half, middle + half)
 
 
 def mean(values: Sequence[float], seed: int = 0) -> dict[str, Any]:
-    """Return {value, n, low, high} of a mean, with the percentile bootstrap's interval."""
-    if not values:
+    """Return {value, n, low, high} of the mean of values in 0..1.
+
+    The interval is the percentile bootstrap's where the values differ. Where they do not (one
+    value, eight zeros) resampling shows no spread, and it is Hoeffding's bound, which asks only
+    that values lie in 0..1. ``ValueError`` for a value that does not.
+    """
+    return _stratified([values] if values else [], seed)
+
+
+def macro_mean(groups: Sequence[Sequence[float]], seed: int = 0) -> dict[str, Any]:
+    """Return {value, n, low, high, languages} of the unweighted mean of the groups' means.
+
+    A group holds one language's values, each in 0..1; an empty one is left out. ``n`` counts the
+    values, ``languages`` the groups that are in. The interval is the percentile bootstrap's,
+    resampled within each group, where some group's values differ, else Hoeffding's bound.
+    ``ValueError`` for a value outside 0..1.
+    """
+    present = [group for group in groups if group]
+    return _stratified(present, seed) | {"languages": len(present)}
+
+
+def _stratified(groups: Sequence[Sequence[float]], seed: int) -> dict[str, Any]:
+    """Estimate the mean of the means of groups, none of them empty; of one group, its mean."""
+    if not groups:
         return {"value": None, "n": 0, "low": None, "high": None}
-    array = np.asarray(values, np.float64)
-    generator = np.random.default_rng(seed)
-    means = [
-        float(array[generator.integers(0, len(array), len(array))].mean())
-        for _ in range(BOOTSTRAP_SAMPLES)
-    ]
-    low, high = np.percentile(means, [2.5, 97.5])
-    return {"value": float(array.mean()), "n": len(array), "low": float(low), "high": float(high)}
+    arrays = [np.asarray(group, np.float64) for group in groups]
+    for array in arrays:
+        # Not the other way round: of nan every comparison is false.
+        if not np.all((array >= 0) & (array <= 1)):
+            raise ValueError("a value lies outside 0..1")
+    value = float(np.mean([array.mean() for array in arrays]))
+    if any(array.min() < array.max() for array in arrays):
+        generator = np.random.default_rng(seed)
+        means = np.mean([_resampled_means(array, generator) for array in arrays], axis=0)
+        low, high = (float(end) for end in np.percentile(means, [2.5, 97.5]))
+    else:
+        half = _hoeffding_half_width([len(array) for array in arrays])
+        low, high = value - half, value + half
+    return _estimate(value, sum(len(array) for array in arrays), low, high)
+
+
+def _resampled_means(values: Floats, generator: np.random.Generator) -> Floats:
+    count = len(values)
+    draws = (generator.integers(0, count, count) for _ in range(BOOTSTRAP_SAMPLES))
+    return np.array([values[draw].mean() for draw in draws])
+
+
+def _hoeffding_half_width(counts: Sequence[int]) -> float:
+    """Return the t that the mean of L group means misses by with at most 5 % probability.
+
+    Hoeffding (1963), "Probability inequalities for sums of bounded random variables", theorem 2:
+    P(|S - E S| >= t) <= 2 exp(-2 t^2 / sum c_i^2) for independent terms with ranges c_i. An item
+    of group l adds a term of range 1 / (L n_l), so sum c_i^2 = sum over l of 1 / (L^2 n_l).
+    """
+    ranges = sum(1 / (len(counts) ** 2 * count) for count in counts)
+    return math.sqrt(math.log(2 / MISS_SHARE) / 2 * ranges)
+
+
+def _estimate(value: float, count: int, low: float, high: float) -> dict[str, Any]:
+    # Rounding puts the low end of Wilson's 0 of 3 at 5.6e-17, above the value itself.
+    low, high = min(value, max(0.0, low)), max(value, min(1.0, high))
+    return {"value": value, "n": count, "low": low, "high": high}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from medray.evaluation.report import render, results_of
-from medray.evaluation.statistics import mean, proportion
+from medray.evaluation.statistics import macro_mean, mean, proportion
 from medray.storage.artifact import Artifact, commit
 from medray.storage.location import Location
 
@@ -25,9 +25,9 @@ BEST = TRIAL | {"lora_rank": 16, "validation_loss": 4.25, "stopped_early": False
 WORST = TRIAL | {"lora_rank": 4, "validation_loss": 6.5, "stopped_early": True}
 EXAM = {
     "questions": 8,
-    "chance": 0.25,
-    "likelihood_accuracy": proportion(2, 8),
-    "generated_accuracy": proportion(0, 0),
+    "several_answers": 0,
+    "likelihood_accuracy": proportion(2, 8) | {"chance": 0.25},
+    "generated_accuracy": proportion(0, 0) | {"chance": None},
     "unparsed": 3,
     "bleu_1": mean([0.5]),
     "rouge_1": mean([]),
@@ -92,15 +92,21 @@ PARTS: dict[str, tuple[str, dict[str, int], dict[str, Any]]] = {
         {
             "languages": {
                 "en": EXAM,
-                "ja": EXAM | {"likelihood_accuracy": proportion(8, 8)},
+                "ja": EXAM | {"likelihood_accuracy": proportion(8, 8) | {"chance": 0.2}},
+                # Every question has two right letters: 1 of C(5, 2) by chance.
+                "fr": EXAM
+                | {
+                    "several_answers": 8,
+                    "likelihood_accuracy": proportion(0, 0) | {"chance": None},
+                    "generated_accuracy": proportion(1, 8) | {"chance": 0.1},
+                },
             },
             "macro": {
-                "chance": 0.25,
-                "likelihood_accuracy": 0.625,
-                "generated_accuracy": None,
-                "bleu_1": 0.5,
-                "rouge_1": None,
-                "rouge_l": 0.25,
+                "likelihood_accuracy": macro_mean([[1, 0, 0, 0] * 2, [1] * 8]) | {"chance": 0.225},
+                "generated_accuracy": macro_mean([[1] + [0] * 7]) | {"chance": 0.1},
+                "bleu_1": macro_mean([[0.5]] * 3),
+                "rouge_1": macro_mean([]),
+                "rouge_l": macro_mean([[0.25]] * 3),
             },
         },
     ),
@@ -206,9 +212,32 @@ def test_the_best_trial_is_marked(parts: dict[str, Artifact]) -> None:
     assert [row.get("class") for row in rows].count("best") == 1
 
 
-def test_what_is_at_chance_is_said(parts: dict[str, Artifact]) -> None:
+def test_what_is_at_chance_is_said_of_each_way(parts: dict[str, Artifact]) -> None:
     text = Page(render("quickstart", parts)).text
     assert "Not told apart from chance by option likelihood: English." in text
+    assert "Not told apart from chance by generation: French." in text
+
+
+def test_a_chance_stands_beside_each_accuracy(parts: dict[str, Artifact]) -> None:
+    text = Page(render("quickstart", parts)).text
+    likelihood, generation = text.split(" by likelihood questions ")[1].split(" by generation ")
+    # Questions, several right letters, n, chance, accuracy.
+    assert "English 8 0 8 25.0 % 25.0 % [7.1, 59.1]" in likelihood
+    assert "French 8 8 0 – – macro" in likelihood
+    # Unparsed, n, chance, accuracy: Wilson's interval of 1 of 8.
+    assert "English 3 0 – – Japanese" in generation
+    assert "French 3 8 10.0 % 12.5 % [2.2, 47.1]" in generation
+
+
+def test_the_macro_average_has_languages_n_chance_and_interval(
+    parts: dict[str, Artifact],
+) -> None:
+    text = Page(render("quickstart", parts)).text
+    # By likelihood: of 2 of 8 the bootstrap draws 0 to 4 of 8, of 8 of 8 it draws that alone.
+    assert "macro average, languages: 2 16 22.5 % 62.5 % [50.0, 75.0] by generation" in text
+    assert "macro average, languages: 1 8 10.0 % 12.5 % [" in text
+    # Three languages of one value each: Hoeffding's half-width sqrt(ln 40 / 2 / 3) = 0.784.
+    assert "macro average, languages: 3 3 50.0 % [0.0, 100.0] – 25.0 % [0.0, 100.0]" in text
 
 
 @pytest.mark.parametrize("part", PARTS)
