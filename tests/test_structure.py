@@ -25,7 +25,7 @@ MAY_IMPORT = {
 }
 # Inside medray: a layer may import itself and those above it in this list, never one below.
 LAYERS = (
-    {"errors", "languages", "storage", "progress", "recipe", "runtime", "pipeline"},
+    {"errors", "languages", "storage", "progress", "recipe", "inputs", "runtime", "pipeline"},
     {"scans", "corpus", "instruct", "models"},
     {"training", "evaluation"},
     {"tuning"},

@@ -169,3 +169,9 @@ def test_debug_adds_the_traceback(capsys: pytest.CaptureFixture[str], tmp_path: 
     workspace = str(tmp_path / "w")
     assert main(["run", "quickstart", "--workspace", workspace, "--debug", "--set", "a=1"]) == 2
     assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("key", ["ocr.inputs", "curate.inputs", "finetune.questions"])
+def test_unknown_language(capsys: pytest.CaptureFixture[str], tmp_path: Path, key: str) -> None:
+    line = refused(capsys, tmp_path / "w", "--set", f"{key}.0.language=de")
+    assert f"stages.{key}.0.language: no language de; there are en, zh, ja, fr, ru, es" in line

@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from medray.corpus.keywords import load_keywords
 from medray.corpus.medical_filter import REASONS, MedicalFilterConfig, decide
 from medray.corpus.tokenizer import load_tokenizer, train_tokenizer
 from medray.corpus.windows import WindowConfig, cut
 from medray.errors import InputError
+from medray.inputs import LanguageFiles
 from medray.languages import LANGUAGES
 from medray.pipeline import Job, StageContext, StageResult
-from medray.recipe import Config, InputFiles, InputFolder, Reference, StageConfig
+from medray.recipe import Config, InputFolder, Reference, StageConfig
 from medray.storage.location import Location
 from medray.storage.shards import (
     Receipt,
@@ -35,18 +36,8 @@ from medray.storage.shards import (
 COLUMNS = ("text", "timestamp", "url", "source")
 
 
-class CorpusInput(Config):
+class CorpusInput(LanguageFiles):
     """Parquet files of one language, with CulturaX's columns."""
-
-    language: str = Field(description="language code, one of en zh ja fr ru es")
-    files: Annotated[str, InputFiles()] = Field(description="path, URI or pattern of the files")
-
-    @field_validator("language")
-    @classmethod
-    def _known(cls, code: str) -> str:
-        if code not in LANGUAGES:
-            raise ValueError(f"no language {code}; there are {', '.join(LANGUAGES)}")
-        return code
 
 
 class TokenizerConfig(Config):

@@ -7,15 +7,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import pyarrow as pa
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from medray.errors import InputError
+from medray.inputs import LanguageFiles
 from medray.languages import LANGUAGES
 from medray.pipeline import Job, StageContext, StageResult
-from medray.recipe import Config, InputFiles, StageConfig
+from medray.recipe import StageConfig
 from medray.scans.engines import EngineChoice, EngineUnavailable, engine_for, installed_engine
 from medray.scans.pages import PageRecord, count_pages, read_pages
 from medray.storage.location import Location, content_identity
@@ -58,18 +59,8 @@ _PAGE_COLUMNS = pa.schema(
 )
 
 
-class ScanInput(Config):
+class ScanInput(LanguageFiles):
     """PDF or image files of one language."""
-
-    language: str = Field(description="language code, one of en zh ja fr ru es")
-    files: Annotated[str, InputFiles()] = Field(description="path, URI or pattern of the files")
-
-    @field_validator("language")
-    @classmethod
-    def _known(cls, code: str) -> str:
-        if code not in LANGUAGES:
-            raise ValueError(f"no language {code}; there are {', '.join(LANGUAGES)}")
-        return code
 
 
 class OcrConfig(StageConfig):
