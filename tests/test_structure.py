@@ -25,7 +25,17 @@ MAY_IMPORT = {
 }
 # Inside medray: a layer may import itself and those above it in this list, never one below.
 LAYERS = (
-    {"errors", "languages", "storage", "progress", "recipe", "inputs", "runtime", "pipeline"},
+    {
+        "errors",
+        "intervals",
+        "languages",
+        "storage",
+        "progress",
+        "recipe",
+        "inputs",
+        "runtime",
+        "pipeline",
+    },
     {"scans", "corpus", "instruct", "models"},
     {"training", "evaluation"},
     {"tuning"},

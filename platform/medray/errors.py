@@ -43,5 +43,7 @@ def _inside(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(current))
         failures = getattr(current, "worker_failures", None)
         pending += list(failures.values()) if isinstance(failures, dict) else []
-        for name in ("cause", "controller_failure", "__cause__", "__context__"):
+        for name in ("cause", "controller_failure", "__cause__"):
             pending.append(getattr(current, name, None))
+        if not current.__suppress_context__:  # "raise ... from None" is the whole story
+            pending.append(current.__context__)

@@ -24,6 +24,7 @@ from medray.recipe import (
 from medray.runtime import RayRuntime
 from medray.storage.artifact import (
     IN_PROGRESS_NAME,
+    MANIFEST_NAME,
     Artifact,
     changes,
     commit,
@@ -54,6 +55,7 @@ class StageContext:
     recipe: Recipe
     output: Location
     fingerprint: str
+    inputs: Mapping[str, str]
     artifacts: Mapping[str, Artifact]
     variables: Mapping[str, str]
     ray: RayRuntime
@@ -82,6 +84,10 @@ class Job(Generic[Settings]):
     is told now and not after a day of pretraining; it may not use earlier stages' artifacts.
     ``depends_on`` names what else the artifact is made from (keyword lists, the OCR engines of
     this machine); it goes into the fingerprint.
+
+    ``has_passes``: the job names its folders by what each is made from, so that a changed
+    configuration rebuilds only what it concerns; it removes what is stale itself.
+    ``local_disk``: the job reads or writes through local paths, so its workspace must be one.
     """
 
     name: str
@@ -91,6 +97,8 @@ class Job(Generic[Settings]):
     run: Callable[[Settings, StageContext], StageResult]
     check: Callable[[Settings, StageContext], None] = lambda config, context: None
     depends_on: Callable[[Settings], dict[str, str]] = lambda config: {}
+    has_passes: bool = False
+    local_disk: bool = True
 
 
 @dataclass(frozen=True)
@@ -128,12 +136,13 @@ class Run:
         """Run the stages in order (``only``: these, and all that they refer to)."""
         wanted = self._needed(only) if only is not None else set(self.recipe.stages)
         names = [name for name in self.recipe.stages if name in wanted]
+        self._check_workspace(names)
         with self.workspace.locked():
             plans = self._plan(names)
             for name in names:
                 if self._finished(name, plans[name]) is None:
                     config = self.recipe.stages[name]
-                    context = self._context(name, plans[name].fingerprint, {})
+                    context = self._context(name, plans[name], {})
                     self.jobs[config.job].check(config, context)
             artifacts: dict[str, Artifact] = {}
             outcomes = []
@@ -142,6 +151,15 @@ class Run:
                 artifacts[name] = outcome.artifact
                 outcomes.append(outcome)
         return outcomes
+
+    def _check_workspace(self, names: Sequence[str]) -> None:
+        for name in names:
+            job = self.recipe.stages[name].job
+            if self.jobs[job].local_disk and not self.workspace.is_local:
+                raise InputError(
+                    f"--workspace {self.workspace}: stage {name} ({job}) wants a path, on a disk "
+                    "that all nodes share; in an object store ocr and curate can work"
+                )
 
     def _plan(self, names: Sequence[str]) -> dict[str, Plan]:
         plans: dict[str, Plan] = {}
@@ -160,14 +178,27 @@ class Run:
             return None
         return existing
 
-    def _context(
-        self, name: str, fingerprint: str, artifacts: Mapping[str, Artifact]
-    ) -> StageContext:
+    def planned(self, job: str) -> list[tuple[Any, StageContext]]:
+        """Return (configuration, context) of every stage with a job, nothing having been run.
+
+        The context's artifacts are those that are finished.
+        """
+        plans = self._plan(list(self.recipe.stages))
+        made = {name: self._finished(name, plan) for name, plan in plans.items()}
+        artifacts = {name: artifact for name, artifact in made.items() if artifact is not None}
+        return [
+            (config, self._context(name, plans[name], artifacts))
+            for name, config in self.recipe.stages.items()
+            if config.job == job
+        ]
+
+    def _context(self, name: str, plan: Plan, artifacts: Mapping[str, Artifact]) -> StageContext:
         return StageContext(
             name=name,
             recipe=self.recipe,
             output=self.workspace / name,
-            fingerprint=fingerprint,
+            fingerprint=plan.fingerprint,
+            inputs=plan.inputs,
             artifacts=artifacts,
             variables=self.variables,
             ray=self.ray,
@@ -187,7 +218,7 @@ class Run:
     def _stage(self, name: str, plan: Plan, artifacts: Mapping[str, Artifact]) -> Outcome:
         config, start = self.recipe.stages[name], time.monotonic()
         job = self.jobs[config.job]
-        context = self._context(name, plan.fingerprint, artifacts)
+        context = self._context(name, plan, artifacts)
         location, log = context.output, context.log
         finished = self._finished(name, plan)
         if finished is not None:
@@ -253,5 +284,8 @@ class Run:
             why = changes(existing.manifest, plan.identity, job.version, plan.inputs)
             more = f"; and {len(why) - CHANGES_TOLD} more" if len(why) > CHANGES_TOLD else ""
             log.event("rebuilt: " + "; ".join(why[:CHANGES_TOLD]) + more)
-        location.delete_folder()
+        if job.has_passes:
+            (location / MANIFEST_NAME).delete_file()
+        else:
+            location.delete_folder()
         marker.write_json({"fingerprint": plan.fingerprint})

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from medray.errors import InputError
 from medray.storage.location import Location
+from medray.storage.object_store import split_options
 
 
 @dataclass(frozen=True)
@@ -271,7 +272,7 @@ def input_folders(config: StageConfig) -> list[tuple[str, str]]:
     ]
 
 
-def identity_config(config: StageConfig) -> dict[str, Any]:
+def identity_config(config: Config) -> dict[str, Any]:
     """Return the configuration as plain data without its incidental fields."""
     tree: dict[str, Any] = config.model_dump(mode="json")
     for key, _, markers in _marked(config):
@@ -289,6 +290,7 @@ def expand(pattern: str, variables: Mapping[str, str], where: str) -> list[Locat
 
     ``${name}`` stands for a variable. On local disk (``file://`` too) ``*`` and ``?`` match inside
     one folder and ``**`` across folders; in an object store all of them match across folders.
+    A store's options stand at the pattern's end: ``s3://bucket/*.parquet?region=eu-west-1``.
     """
     filled = re.sub(r"\$\{(\w+)\}", lambda m: _variable(m, variables, where), pattern)
     if filled.startswith("file://"):
@@ -296,8 +298,14 @@ def expand(pattern: str, variables: Mapping[str, str], where: str) -> list[Locat
     elif "://" in filled:
         try:
             files = _stored_files(filled)
-        except pa.ArrowInvalid as error:
-            raise InputError(f"{where}: {filled} is no place that can be read ({error})") from error
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
+        except (pa.ArrowInvalid, OSError) as error:
+            place = split_options(filled)[0]
+            raise InputError(
+                f"{where}: {place} cannot be listed ({error}); check the name, the credentials, "
+                "the region and the connection"
+            ) from error
     else:
         files = _local_files(filled)
     if not files:
@@ -312,11 +320,12 @@ def _local_files(pattern: str) -> list[Location]:
 
 
 def _stored_files(pattern: str) -> list[Location]:
-    stem = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
-    if stem == pattern:
+    place, options = split_options(pattern)
+    stem = re.split(r"[*?\[]", place, maxsplit=1)[0]
+    if stem == place:
         return [Location.of(pattern)] if Location.of(pattern).is_file() else []
-    folder = Location.of(stem.rsplit("/", 1)[0])
-    wanted = pattern.split("://", 1)[1]
+    folder = Location.of(stem.rsplit("/", 1)[0] + options)
+    wanted = place.split("://", 1)[1]
     return [file for file in folder.files() if fnmatch.fnmatch(file.path, wanted)]
 
 

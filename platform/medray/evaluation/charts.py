@@ -8,10 +8,14 @@ from typing import Any
 
 # Okabe and Ito's palette, told apart by colour-blind readers too.
 COLOURS = {
-    "empty": "#999999",
-    "keyword_count": "#E69F00",
-    "keyword_density": "#56B4E9",
     "kept": "#009E73",
+    "read": "#999999",
+    "filter": "#56B4E9",
+    "language": "#E69F00",
+    "cleaning": "#F0E442",
+    "duplicates": "#CC79A7",
+    "decontamination": "#D55E00",
+    "balance": "#0072B2",
     "loss": "#0072B2",
     "validation_loss": "#D55E00",
 }
@@ -64,17 +68,20 @@ def loss_chart(results: Mapping[str, Any]) -> str:
 
 
 def funnel_chart(funnel: Mapping[str, Mapping[str, int]], texts: Mapping[str, str]) -> str:
-    """Return one bar a language: its documents, parted by the reason of their decision."""
+    """Return one bar a language: its documents, parted by the step that sent them away.
+
+    ``funnel``: by language, ``documents`` and how many of them ended at each key of ``texts``.
+    """
     figure, axes = _figure(6.4, 0.6 + 0.4 * len(funnel))
     codes = list(funnel)[::-1]
     left = [0.0] * len(codes)
-    for reason in ("kept", "keyword_density", "keyword_count", "empty"):
+    for step in texts:
         totals = [max(1, funnel[code]["documents"]) for code in codes]
         shares = [
-            100 * funnel[code][reason] / total for code, total in zip(codes, totals, strict=True)
+            100 * funnel[code][step] / total for code, total in zip(codes, totals, strict=True)
         ]
         if any(shares):
-            axes.barh(codes, shares, left=left, color=COLOURS[reason], label=texts[reason])
+            axes.barh(codes, shares, left=left, color=COLOURS[step], label=texts[step])
             left = [a + b for a, b in zip(left, shares, strict=True)]
     axes.set_xlim(0, 100)
     axes.set_xlabel("% of documents")

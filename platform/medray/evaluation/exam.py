@@ -19,6 +19,7 @@ from medray.evaluation.extraction import extract
 from medray.evaluation.similarity import NAMES
 from medray.instruct.prompts import ANSWER_HEADER, prompt_for
 from medray.instruct.questions import Question
+from medray.intervals import proportion
 from medray.languages import LANGUAGES
 from medray.recipe import Config
 from medray.storage.location import Location
@@ -227,7 +228,7 @@ def _table_row(rows: Sequence[Row], items: _Items) -> dict[str, Any]:
     }
     for name in ACCURACIES:
         right = items.scores[name]
-        row[name] = statistics.proportion(int(sum(right)), len(right))
+        row[name] = proportion(int(sum(right)), len(right))
         row[name]["chance"] = items.chance(name)
     return row | {name: statistics.mean(items.scores[name]) for name in NAMES}
 

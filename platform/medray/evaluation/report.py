@@ -8,16 +8,20 @@ from typing import Any
 
 import jinja2
 
-from medray.corpus.medical_filter import REASONS
 from medray.evaluation.charts import funnel_chart, loss_chart
 from medray.languages import LANGUAGES
 from medray.storage.artifact import Artifact
 
-REASON_TEXTS = {
-    "empty": "empty",
-    "keyword_count": "too few medical keywords",
-    "keyword_density": "keywords too sparse",
+# What can become of a document, in the funnel's order.
+STEP_TEXTS = {
     "kept": "kept",
+    "read": "unreadable",
+    "filter": "not medical",
+    "language": "another language",
+    "cleaning": "not clean text",
+    "duplicates": "duplicate",
+    "decontamination": "benchmark text",
+    "balance": "balanced out",
 }
 ACCURACY_TEXTS = {
     "likelihood_accuracy": "by option likelihood",
@@ -51,8 +55,7 @@ def render(recipe: str, parts: Mapping[str, Artifact]) -> str:
         recipe=recipe,
         parts=manifests,
         languages=LANGUAGES,
-        reasons=REASONS,
-        reason_texts=REASON_TEXTS,
+        step_texts=STEP_TEXTS,
         charts=_charts(parts),
         at_chance=_at_chance(manifests["benchmark"].results) if "benchmark" in parts else {},
     )
@@ -61,7 +64,7 @@ def render(recipe: str, parts: Mapping[str, Artifact]) -> str:
 def _charts(parts: Mapping[str, Artifact]) -> dict[str, str]:
     charts = {}
     if "curate" in parts:
-        charts["funnel"] = funnel_chart(parts["curate"].manifest.results["funnel"], REASON_TEXTS)
+        charts["funnel"] = funnel_chart(parts["curate"].manifest.results["funnel"], STEP_TEXTS)
     for part in ("pretrain", "finetune"):
         if part in parts:
             charts[part] = loss_chart(parts[part].manifest.results)

@@ -1,4 +1,4 @@
-"""Estimates with their 95 % intervals."""
+"""Means with their 95 % intervals."""
 
 from __future__ import annotations
 
@@ -9,27 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# Two-sided 95 % quantile of the normal distribution.
-Z_95 = 1.959963984540054
+from medray.intervals import estimate
+
 # 1 - confidence.
 MISS_SHARE = 0.05
 BOOTSTRAP_SAMPLES = 2000
 
 Floats = npt.NDArray[np.float64]
-
-
-def proportion(successes: int, count: int) -> dict[str, Any]:
-    """Return {value, n, low, high} of a proportion, with Wilson's interval.
-
-    Wilson (1927), "Probable inference, the law of succession, and statistical inference". It
-    holds for the small n of a smoke test, where a bootstrap of 0 of 8 would claim certainty.
-    """
-    if count == 0:
-        return {"value": None, "n": 0, "low": None, "high": None}
-    share, z2 = successes / count, Z_95**2
-    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
-    half = Z_95 * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2)) / (1 + z2 / count)
-    return _estimate(share, count, middle - half, middle + half)
 
 
 def mean(values: Sequence[float], seed: int = 0) -> dict[str, Any]:
@@ -71,7 +57,7 @@ def _stratified(groups: Sequence[Sequence[float]], seed: int) -> dict[str, Any]:
     else:
         half = _hoeffding_half_width([len(array) for array in arrays])
         low, high = value - half, value + half
-    return _estimate(value, sum(len(array) for array in arrays), low, high)
+    return estimate(value, sum(len(array) for array in arrays), low, high)
 
 
 def _resampled_means(values: Floats, generator: np.random.Generator) -> Floats:
@@ -89,9 +75,3 @@ def _hoeffding_half_width(counts: Sequence[int]) -> float:
     """
     ranges = sum(1 / (len(counts) ** 2 * count) for count in counts)
     return math.sqrt(math.log(2 / MISS_SHARE) / 2 * ranges)
-
-
-def _estimate(value: float, count: int, low: float, high: float) -> dict[str, Any]:
-    # Rounding puts the low end of Wilson's 0 of 3 at 5.6e-17, above the value itself.
-    low, high = min(value, max(0.0, low)), max(value, min(1.0, high))
-    return {"value": value, "n": count, "low": low, "high": high}

@@ -20,7 +20,8 @@ from medray.recipe import StageConfig
 from medray.scans.engines import EngineChoice, EngineUnavailable, engine_for, installed_engine
 from medray.scans.pages import PageRecord, count_pages, read_pages
 from medray.storage.location import Location, content_identity
-from medray.storage.shards import Receipt, Shard, ShardOutput, run_shards, shard_id_of, sum_counts
+from medray.storage.mapping import run_shards
+from medray.storage.shards import Receipt, Shard, ShardOutput, shard_id_of, sum_counts
 
 # What a page's text must be to go on to a corpus.
 GOOD = ("text_layer", "ok")
@@ -171,7 +172,7 @@ def _local(file: Location) -> Iterator[Path]:
         yield path
 
 
-def read_shard(shard: Shard, choice: EngineChoice, dots_per_inch: int) -> ShardOutput:
+def read_shard(shard: Shard, choice: EngineChoice, dots_per_inch: int) -> Iterator[ShardOutput]:
     """Read the pages of one shard: all into ``decisions``, the good ones into ``pages``."""
     with _local(shard.file) as path:
         factory = partial(engine_for, choice=choice)
@@ -191,7 +192,7 @@ def read_shard(shard: Shard, choice: EngineChoice, dots_per_inch: int) -> ShardO
         f"decisions/{shard.language}": _decisions(records),
         f"pages/{shard.language}": _pages(good),
     }
-    return ShardOutput(tables, counts)
+    yield ShardOutput(tables, counts)
 
 
 def _decisions(records: Sequence[PageRecord]) -> pa.Table:
@@ -247,4 +248,4 @@ def _by_language(receipts: Sequence[Receipt], choice: EngineChoice) -> dict[str,
     return table
 
 
-JOB = Job("ocr", 1, "pages", OcrConfig, run, check, depends_on)
+JOB = Job("ocr", 1, "pages", OcrConfig, run, check, depends_on, local_disk=False)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 import medray
 from medray.storage.location import Location, sha256_of
+from medray.storage.receipts import LEDGER_NAME, Ledger
 
 MANIFEST_NAME = "manifest.json"
 # Lies in a stage's folder while it is being made and holds the fingerprint that it is made for:
@@ -23,7 +24,10 @@ LIBRARIES = ("ray", "torch", "transformers", "peft", "deepspeed", "pyarrow")
 
 
 class FileEntry(BaseModel):
-    """One file of an artifact: path relative to its folder, size, SHA-256 in hex."""
+    """One file of an artifact: path relative to its folder, size, SHA-256 in hex.
+
+    Tables of shards are not among them but in the ledgers (``receipts.parquet``) that are.
+    """
 
     path: str
     size_bytes: int
@@ -86,11 +90,21 @@ def fingerprint_of(config: Mapping[str, Any], job_version: int, inputs: Mapping[
 
 
 def commit(location: Location, **fields: Any) -> Artifact:
-    """Hash every file below ``location``, write its manifest last and return the artifact."""
+    """Hash the files below ``location``, write its manifest last and return the artifact.
+
+    A ledger of receipts holds the hash of each table that its shards wrote, so the manifest names
+    the ledger alone: neither does a manifest grow with the shards nor are terabytes read twice.
+    """
     files = []
-    for file in location.files():
-        relative = file.relative_to(location)
-        if relative in (MANIFEST_NAME, IN_PROGRESS_NAME):
+    paths = {file.relative_to(location): file for file in location.files()}
+    told_elsewhere = {MANIFEST_NAME, IN_PROGRESS_NAME}
+    for path in paths:
+        if path.rpartition("/")[2] == LEDGER_NAME:
+            folder = path.rpartition("/")[0]
+            ledger = Ledger(location / folder if folder else location)
+            told_elsewhere |= {f"{folder}/{name}".lstrip("/") for _, name in ledger.files()}
+    for relative, file in paths.items():
+        if relative in told_elsewhere:
             continue
         size_bytes, digest = sha256_of(file)
         files.append(FileEntry(path=relative, size_bytes=size_bytes, sha256=digest))

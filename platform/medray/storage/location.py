@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import errno
 import fcntl
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,14 +21,18 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from medray.errors import InputError
+from medray.storage.object_store import open_filesystem
+from medray.storage.persistence import persist
 
 # A file up to this size is identified by the hash of all its bytes; a larger one by size, time of
 # change and the hash of its two ends (a Parquet footer holds every column chunk's offset and
 # statistics, so a changed value shows there).
 WHOLE_HASH_LIMIT_BYTES = 64 * 2**20
 END_HASH_BYTES = 64 * 2**10
+COPY_BYTES = 8 * 2**20
 PARTIAL = ".partial"
 LOCK_NAME = ".lock"
+_COPIES: dict[str, Path] = {}
 
 
 @dataclass(frozen=True)
@@ -36,14 +44,17 @@ class Location:
 
     @classmethod
     def of(cls, where: str | Path | Location) -> Location:
-        """Return the location of a local path or a URI (``s3://``, ``gs://``, ``file://``)."""
+        """Return the location of a local path or a URI (``s3://``, ``gs://``, ``hf://``, ``file://``)."""
         if isinstance(where, Location):
             return where
         text = str(where)
         if "://" in text:
-            filesystem, path = pafs.FileSystem.from_uri(text)
-            return cls(filesystem, path)
+            return cls(*open_filesystem(text))
         return cls(pafs.LocalFileSystem(), str(Path(text).expanduser().absolute()))
+
+    def __hash__(self) -> int:
+        """Filesystems compare, but have no hash of their own."""
+        return hash((self.filesystem.type_name, self.path))
 
     def __truediv__(self, name: str) -> Location:
         return Location(self.filesystem, f"{self.path.rstrip('/')}/{name}")
@@ -71,15 +82,15 @@ class Location:
     def exists(self) -> bool:
         return bool(self.filesystem.get_file_info(self.path).type != pafs.FileType.NotFound)
 
-    def files(self) -> Iterator[Location]:
+    def files(self, with_partial: bool = False) -> Iterator[Location]:
         """Yield every file below this folder, sorted by path; nothing where it does not exist.
 
-        What a killed ``write_bytes`` left half written is not among them.
+        What a killed writer left half written is among them only ``with_partial``.
         """
         selector = pafs.FileSelector(self.path, allow_not_found=True, recursive=True)
         infos = [i for i in self.filesystem.get_file_info(selector) if i.type == pafs.FileType.File]
         for info in sorted(infos, key=lambda i: i.path):
-            if not info.path.endswith(PARTIAL):
+            if with_partial or not info.path.endswith(PARTIAL):
                 yield Location(self.filesystem, info.path)
 
     def folders(self) -> list[Location]:
@@ -96,30 +107,72 @@ class Location:
         return self.filesystem.open_input_file(self.path)
 
     def read_bytes(self) -> bytes:
-        with self.filesystem.open_input_stream(self.path) as stream:
-            return bytes(stream.read())
+        """Return the file's bytes as they lie: Arrow would unpack what is called ``.gz``."""
+
+        def read() -> bytes:
+            with self.filesystem.open_input_stream(self.path, compression=None) as stream:
+                return bytes(stream.read())
+
+        return persist(read)
 
     def read_json(self) -> Any:
         return json.loads(self.read_bytes())
 
     def write_bytes(self, data: bytes | pa.Buffer) -> None:
-        """Write the whole file or nothing: a reader never sees a part of it.
-
-        Local disk: a temporary file beside it, flushed to disk, then renamed over. Object store:
-        one upload, which becomes visible when it is closed.
-        """
-        parent = self.path.rsplit("/", 1)[0]
-        if not self.is_local:
-            with self.filesystem.open_output_stream(self.path) as stream:
-                stream.write(data)
-            return
-        Path(parent).mkdir(parents=True, exist_ok=True)
-        temporary = Path(parent) / f".{self.name}.{uuid.uuid4().hex}{PARTIAL}"
-        with temporary.open("wb") as file:
+        """Write the whole file or nothing: a reader never sees a part of it."""
+        with self.writing() as path, path.open("wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.path)
+
+    @contextmanager
+    def writing(self) -> Iterator[Path]:
+        """Yield a local path to write a file to; left without an error, it stands here, whole.
+
+        Local disk: a temporary file beside its place, flushed to disk, then renamed over.
+        Object store: a temporary file on this machine, then one upload, which becomes visible
+        when it is closed. A full disk is an OSError that names the file and the remedy.
+        """
+        if self.is_local:
+            temporary = Path(f"{self._parent}/.{self.name}.{uuid.uuid4().hex}{PARTIAL}")
+            temporary.parent.mkdir(parents=True, exist_ok=True)
+        else:
+            handle, name = tempfile.mkstemp(suffix=PARTIAL)
+            os.close(handle)
+            temporary = Path(name)
+        try:
+            yield temporary
+            if self.is_local:
+                _flush(temporary)
+                temporary.replace(self.path)
+            else:
+                self._upload_file(temporary)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise OSError(
+                errno.ENOSPC,
+                f"{self}: no space left on the disk; what was finished is kept: free some space "
+                "and give the same command again",
+            ) from None
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    @property
+    def _parent(self) -> str:
+        return self.path.rsplit("/", 1)[0]
+
+    def _upload_file(self, file: Path) -> None:
+        with file.open("rb") as source:
+            target = self.filesystem.open_output_stream(self.path, compression=None)
+            try:
+                while piece := source.read(COPY_BYTES):
+                    target.write(piece)
+            except BaseException:
+                # Arrow can finish an upload but not give one up: what an interrupt cut short
+                # would stand there as if it were whole.
+                target.close()
+                self.delete_file()
+                raise
+            target.close()
 
     def write_json(self, value: Any) -> None:
         text = json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True)
@@ -157,8 +210,32 @@ class Location:
             destination_filesystem=self.filesystem,
         )
 
+    def local_copy(self) -> Path:
+        """Return this folder on this machine's disk: itself, or a copy that this process made.
+
+        A copy is made once in a process, so it is for folders whose content never changes.
+        """
+        if self.is_local:
+            return self.local_path()
+        key = str(self)
+        if key not in _COPIES:
+            copied = tempfile.mkdtemp(prefix="medray-")
+            atexit.register(shutil.rmtree, copied, ignore_errors=True)
+            persist(
+                lambda: pafs.copy_files(
+                    self.path,
+                    copied,
+                    source_filesystem=self.filesystem,
+                    destination_filesystem=pafs.LocalFileSystem(),
+                )
+            )
+            _COPIES[key] = Path(copied)
+        return _COPIES[key]
+
     def delete_file(self) -> None:
-        self.filesystem.delete_file(self.path)
+        """Remove this file; it need not exist."""
+        if self.is_file():
+            self.filesystem.delete_file(self.path)
 
     def delete_folder(self) -> None:
         """Remove this folder and all below it; it need not exist."""
@@ -166,14 +243,24 @@ class Location:
             self.filesystem.delete_dir(self.path)
 
 
+def _flush(file: Path) -> None:
+    """Have the kernel put a written file's content on the disk."""
+    with file.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
 def sha256_of(location: Location) -> tuple[int, str]:
     """Return (size in bytes, SHA-256 in hex) of a file, read in pieces of 8 MiB."""
-    digest, size_bytes = hashlib.sha256(), 0
-    with location.filesystem.open_input_stream(location.path) as stream:
-        while piece := stream.read(8 * 2**20):
-            digest.update(piece)
-            size_bytes += len(piece)
-    return size_bytes, digest.hexdigest()
+
+    def read() -> tuple[int, str]:
+        digest, size_bytes = hashlib.sha256(), 0
+        with location.filesystem.open_input_stream(location.path, compression=None) as stream:
+            while piece := stream.read(COPY_BYTES):
+                digest.update(piece)
+                size_bytes += len(piece)
+        return size_bytes, digest.hexdigest()
+
+    return persist(read)
 
 
 def content_identity(location: Location) -> str:

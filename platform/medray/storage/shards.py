@@ -1,4 +1,4 @@
-"""Shards, receipts and the one loop that maps work over them with Ray Data.
+"""Shards and receipts: how a piece of input is named, and what says that it is done.
 
 A shard is a description of a piece of input (file, range of row groups or pages), never the rows
 themselves. A task reads its shard, writes its tables under names derived from the shard's id and,
@@ -9,30 +9,26 @@ any moment loses nothing that was receipted and repeats nothing.
 from __future__ import annotations
 
 import hashlib
-import json
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.fs as pafs
 
-from medray.errors import InputError
-from medray.storage.location import Location, content_identity
+from medray.storage.location import Location
 
-RECEIPTS = "receipts"
-REFUSED = "refused"
-# Blocks beyond this only lengthen Ray Data's bookkeeping; a block then holds several shards.
-MAXIMUM_BLOCKS = 2000
+UNKNOWN_ROWS = -1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Shard:
     """A piece of one input file: units ``first_unit`` up to, not including, ``end_unit``.
 
-    A unit is a Parquet row group or a page. ``identity`` names the file's content. ``first_row``
-    counts from the file's start; ``rows`` is the number of rows (pages) in the piece.
+    A unit is a Parquet row group, a page or a block of bytes. ``identity`` names the file's
+    content. ``first_row`` counts from the file's start; ``rows`` is the number of rows (pages) in
+    the piece, -1 where only reading it can tell. ``origin`` is the planner's own word on where
+    the piece comes from, such as the recipe's key of its input.
     """
 
     shard_id: str
@@ -43,6 +39,7 @@ class Shard:
     first_row: int
     rows: int
     language: str
+    origin: str = ""
 
     def document_id(self, row: int) -> str:
         """Return the id of the shard's row ``row``: the file's content and the row in the file."""
@@ -51,15 +48,18 @@ class Shard:
 
 @dataclass(frozen=True)
 class ShardOutput:
-    """What a task made of one shard: tables by name (kept, decisions, ...), counts by name."""
+    """What a task made of (a part of) one shard: tables by name, counts by name.
+
+    A task that yields several of these has their tables joined and their counts added.
+    """
 
     tables: dict[str, pa.Table]
     counts: dict[str, int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Receipt:
-    """The commit of one shard."""
+    """The commit of one shard. ``files``: of each table's path, rows, size_bytes and sha256."""
 
     shard_id: str
     step: str
@@ -76,160 +76,56 @@ def shard_id_of(step: str, identity: str, first_unit: int, end_unit: int) -> str
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def open_parquet(file: Location) -> pq.ParquetFile:
-    """Open a Parquet file; a torn or foreign file is an InputError that names it."""
-    try:
-        return pq.ParquetFile(file.path, filesystem=file.filesystem)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{file}: not a whole Parquet file ({error}); fetch it again") from error
-
-
-def read_row_groups(shard: Shard, columns: Sequence[str]) -> pa.Table:
-    """Read a shard's rows; a page that cannot be decoded is an InputError that names the file."""
-    try:
-        groups = list(range(shard.first_unit, shard.end_unit))
-        return open_parquet(shard.file).read_row_groups(groups, columns=list(columns))
-    except (pa.ArrowInvalid, OSError) as error:
-        where = f"{shard.file}: row groups {shard.first_unit} to {shard.end_unit - 1}"
-        raise InputError(f"{where} cannot be read ({error}); fetch the file again") from error
-
-
-def plan_parquet(
-    step: str, files: Iterable[Location], columns: Sequence[str], language: str, shard_rows: int
-) -> list[Shard]:
-    """Cut Parquet files into shards of whole row groups with about ``shard_rows`` rows each.
-
-    Reads footers, and hashes small files whole. A missing column is an InputError that names the
-    file and its columns.
-    """
-    shards: list[Shard] = []
-    for file in files:
-        with open_parquet(file) as parquet:
-            names, metadata = parquet.schema_arrow.names, parquet.metadata
-            if missing := [c for c in columns if c not in names]:
-                raise InputError(
-                    f"{file}: no column {', '.join(missing)}; it has {', '.join(names)}"
-                )
-            identity, first, first_row, rows = content_identity(file), 0, 0, 0
-            for group in range(metadata.num_row_groups):
-                rows += metadata.row_group(group).num_rows
-                if rows >= shard_rows or group == metadata.num_row_groups - 1:
-                    end = group + 1
-                    shard_id = shard_id_of(f"{step}|{language}", identity, first, end)
-                    shards.append(
-                        Shard(shard_id, file, identity, first, end, first_row, rows, language)
-                    )
-                    first, first_row, rows = end, first_row + rows, 0
-    return shards
-
-
-def read_receipts(output: Location) -> dict[str, Receipt]:
-    """Return the receipts that lie below ``output``, by shard id."""
-    found = {}
-    for file in (output / RECEIPTS).files():
-        if file.name.endswith(".json"):
-            receipt = Receipt(**file.read_json())
-            found[receipt.shard_id] = receipt
-    return found
-
-
-def run_shards(
-    step: str,
-    shards: Sequence[Shard],
-    work: Callable[[Shard], ShardOutput],
-    output: Location,
-    *,
-    cpus_per_task: float = 1.0,
-    on_receipt: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Receipt]:
-    """Do ``work`` on every shard that has no receipt yet; return all receipts in plan order.
-
-    Needs a connected Ray. An InputError that ``work`` raises is raised here. ``on_receipt(done,
-    total)`` is called as shards finish. Two shards of equal content (the same file given twice)
-    are one shard: its rows count once.
-    """
-    receipts = read_receipts(output)
-    unique = list({shard.shard_id: shard for shard in shards}.values())
-    pending = [shard for shard in unique if shard.shard_id not in receipts]
-    done = len(unique) - len(pending)
-    on_receipt(done, len(unique))
-    for line in _map_shards(step, pending, work, output, cpus_per_task):
-        answer = json.loads(line)
-        if REFUSED in answer:
-            raise InputError(answer[REFUSED])
-        receipt = Receipt(**answer)
-        receipts[receipt.shard_id] = receipt
-        done += 1
-        on_receipt(done, len(unique))
-    return [receipts[shard.shard_id] for shard in unique]
-
-
-def _map_shards(
-    step: str,
-    pending: Sequence[Shard],
-    work: Callable[[Shard], ShardOutput],
-    output: Location,
-    cpus_per_task: float,
-) -> Iterable[str]:
-    """Yield each receipt, as JSON, as Ray Data finishes its shard, in any order.
-
-    A shard whose input is wrong yields {REFUSED: why}: Ray Data's own wrapping of a task's error
-    does not keep the error's type.
-    """
-    if not pending:
-        return
-    import ray.data
-
-    shards = list(pending)
-
-    def do_block(batch: dict[str, Any]) -> dict[str, list[str]]:
-        numbers = [int(n) for n in batch["number"]]
-        try:
-            return {"receipt": [_do_shard(step, shards[n], work, output) for n in numbers]}
-        except InputError as error:
-            return {"receipt": [json.dumps({REFUSED: str(error)})]}
-
-    blocks = min(len(shards), MAXIMUM_BLOCKS)
-    numbers = ray.data.from_items(
-        [{"number": n} for n in range(len(shards))], override_num_blocks=blocks
-    )
-    mapped = numbers.map_batches(do_block, batch_size=1, num_cpus=cpus_per_task)
-    for row in mapped.iter_rows():
-        yield row["receipt"]
-
-
-def _do_shard(
-    step: str, shard: Shard, work: Callable[[Shard], ShardOutput], output: Location
-) -> str:
-    """Do one shard: tables, then the receipt; return the receipt as JSON."""
-    start = time.monotonic()
-    made = work(shard)
-    files = {}
-    for name, table in made.tables.items():
-        sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd")
-        data = sink.getvalue()
-        path = f"{name}/{shard.shard_id}.parquet"
-        (output / path).write_bytes(data)
-        digest = hashlib.sha256(data).hexdigest()
-        files[path] = {"rows": table.num_rows, "size_bytes": data.size, "sha256": digest}
-    receipt = Receipt(
-        shard_id=shard.shard_id,
-        step=step,
-        language=shard.language,
-        file=shard.file.name,
-        counts=made.counts,
-        files=files,
-        seconds=round(time.monotonic() - start, 3),
-    )
-    (output / RECEIPTS / f"{shard.shard_id}.json").write_json(asdict(receipt))
-    return json.dumps(asdict(receipt))
-
-
 def sum_counts(receipts: Iterable[Receipt]) -> dict[str, int]:
     """Add up the counts of several receipts, key by key."""
     total: dict[str, int] = {}
     for receipt in receipts:
-        for key, value in receipt.counts.items():
-            total[key] = total.get(key, 0) + value
+        add_counts(total, receipt.counts)
     return total
+
+
+def add_counts(total: dict[str, int], counts: Mapping[str, int]) -> None:
+    """Add ``counts`` to ``total`` in place."""
+    for key, value in counts.items():
+        total[key] = total.get(key, 0) + value
+
+
+_DESCRIPTOR = pa.schema(
+    [
+        ("shard_id", pa.string()),
+        ("filesystem", pa.int32()),
+        ("path", pa.string()),
+        ("identity", pa.string()),
+        ("first_unit", pa.int64()),
+        ("end_unit", pa.int64()),
+        ("first_row", pa.int64()),
+        ("rows", pa.int64()),
+        ("language", pa.string()),
+        ("origin", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Descriptors:
+    """Shards as an Arrow table of about 150 bytes a shard, and the filesystems they lie in."""
+
+    table: pa.Table
+    filesystems: tuple[pafs.FileSystem, ...]
+
+    @classmethod
+    def of(cls, shards: Sequence[Shard]) -> Descriptors:
+        distinct = {id(shard.file.filesystem): shard.file.filesystem for shard in shards}
+        numbers = {key: number for number, key in enumerate(distinct)}
+        names = [name for name in _DESCRIPTOR.names if name not in ("filesystem", "path")]
+        columns = {name: [getattr(shard, name) for shard in shards] for name in names}
+        columns["filesystem"] = [numbers[id(shard.file.filesystem)] for shard in shards]
+        columns["path"] = [shard.file.path for shard in shards]
+        return cls(pa.table(columns, schema=_DESCRIPTOR), tuple(distinct.values()))
+
+
+def shard_of(row: Mapping[str, Any], filesystems: Sequence[pafs.FileSystem]) -> Shard:
+    """Return the shard that a row of descriptors stands for."""
+    fields = dict(row)
+    file = Location(filesystems[fields.pop("filesystem")], fields.pop("path"))
+    return Shard(file=file, **fields)

@@ -10,14 +10,9 @@ from hypothesis import strategies as st
 
 from medray.errors import InputError
 from medray.storage.location import Location
-from medray.storage.shards import (
-    Receipt,
-    plan_parquet,
-    read_receipts,
-    read_row_groups,
-    shard_id_of,
-    sum_counts,
-)
+from medray.storage.parquet_shards import plan_parquet, read_row_groups
+from medray.storage.receipts import Ledger
+from medray.storage.shards import Receipt, shard_id_of, sum_counts
 
 
 def parquet(path: Path, groups: list[int], first: int = 0) -> Location:
@@ -136,12 +131,12 @@ def receipt(shard_id: str, **counts: int) -> Receipt:
 
 
 def test_receipts_are_read_by_shard(tmp_path: Path) -> None:
-    output = Location.of(tmp_path)
-    assert read_receipts(output) == {}
+    ledger = Ledger(Location.of(tmp_path))
+    assert ledger.read() == {}
     for name in ("one", "two"):
-        (output / "receipts" / f"{name}.json").write_json(vars(receipt(name, rows=2)))
-    (output / "receipts" / ".one.json.0123.partial").write_bytes(b"{")
-    assert read_receipts(output) == {n: receipt(n, rows=2) for n in ("one", "two")}
+        ledger.commit(receipt(name, rows=2))
+    (ledger.output / "receipts" / ".one.json.0123.partial").write_bytes(b"{")
+    assert ledger.read() == {n: receipt(n, rows=2) for n in ("one", "two")}
 
 
 def test_counts_are_added_key_by_key() -> None:
