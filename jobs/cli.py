@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from jobs import curate
 from jobs.registry import JOBS
 from jobs.report import publish
 from jobs.status import status
@@ -99,6 +100,8 @@ def build_parser() -> argparse.ArgumentParser:
     for job, text in JOB_VERBS.items():
         verb = verbs.add_parser(job, parents=[running], help=f"{text}: that part of a recipe")
         verb.set_defaults(command=_run, only_job=job)
+        if job == "curate":
+            curate.add_curate_arguments(verb)
     return parser
 
 
@@ -149,17 +152,14 @@ def _run(options: argparse.Namespace) -> int:
         only = [name for name, stage in recipe.stages.items() if stage.job == options.only_job]
         if not only:
             raise InputError(f"{options.recipe}: no stage has the job {options.only_job}")
-    workspace = Location.of(options.workspace or Path("runs") / recipe.name)
-    if not workspace.is_local:
-        # Model folders are still read and written through local paths.
-        raise InputError(f"--workspace {workspace}: must be a path, on a disk that all nodes share")
-    ray = RayRuntime(options.address, options.cpus)
-    reporter = Reporter.for_stream(options.json)
-    run = Run(recipe, JOBS, workspace, _variables(options), ray, reporter)
+    run = _prepared(options, recipe)
+    workspace = run.workspace
+    if options.only_job == "curate" and curate.answer(options, run):
+        return EXIT_DONE
     try:
         outcomes = run.execute(only)
     finally:
-        ray.shutdown()
+        run.ray.shutdown()
     summary: dict[str, Any] = {"workspace": str(workspace)}
     summary["stages"] = {outcome.stage: outcome.outcome for outcome in outcomes}
     for outcome in outcomes:
@@ -167,6 +167,14 @@ def _run(options: argparse.Namespace) -> int:
             summary |= publish(outcome.artifact, workspace)
     print(json.dumps(summary))
     return EXIT_DONE
+
+
+def _prepared(options: argparse.Namespace, recipe: Recipe) -> Run:
+    """Return the run that the options describe."""
+    workspace = Location.of(options.workspace or Path("runs") / recipe.name)
+    ray = RayRuntime(options.address, options.cpus)
+    reporter = Reporter.for_stream(options.json)
+    return Run(recipe, JOBS, workspace, _variables(options), ray, reporter)
 
 
 def _submit(options: argparse.Namespace) -> int:

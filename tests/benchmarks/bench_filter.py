@@ -1,85 +1,121 @@
-"""The medical filter of one shard against its physical floor: reading it and writing what is kept.
+"""The medical filter end to end: Parquet in, match, decide, Parquet out, kept and decisions.
 
-Each side reads the same row groups. medray then decides on every row and writes both tables, kept
-and decisions; the floor knows beforehand which rows to keep, and writes these.
+Three contestants read the same file: medray; the published script's rule written plainly, which
+writes the kept alone; and the physical floor, which knows beforehand what to keep, and writes it.
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from measure import compare
-from texts import REAL_CORPUS, SOURCE, sample_texts, utf8_megabytes
+from by_language import Work, compare_languages
+from filter_peers import Scorer, published_scorer
+from texts import REAL_CORPUS, SOURCE, sample_texts
 
-from medray.corpus.curate import COLUMNS, filter_shard
-from medray.corpus.medical_filter import MedicalFilterConfig
+from medray.corpus.medical.filter_config import PUBLISHED_THRESHOLDS, MedicalFilterConfig
+from medray.corpus.medical.keywords import load_keywords
+from medray.corpus.medical.medical_filter import MedicalFilter
 from medray.languages import LANGUAGES
-from medray.storage.location import Location
-from medray.storage.shards import Shard, plan_parquet, read_row_groups
 
-SHARD_MB = 8.0  # about 50 MB in six languages
+FILE_MB = 8.0
 ROW_GROUP_ROWS = 250  # as in the real files
+COLUMNS = ("text", "timestamp", "url", "source")
 CONFIG = MedicalFilterConfig()
 
 
-def shard_of(code: str, folder: Path) -> Shard:
-    """Return a real file as one shard, or one that is made of repeated samples."""
+def file_of(code: str, folder: Path) -> Path:
+    """Return a real file of a language, or one that is made of repeated samples."""
     if REAL_CORPUS.is_dir():
-        file = min((REAL_CORPUS / code).glob("*.parquet"))
-    else:
-        texts = sample_texts(code, SHARD_MB)
-        columns = {name: texts if name == "text" else [name] * len(texts) for name in COLUMNS}
-        file = folder / f"{code}.parquet"
-        pq.write_table(
-            pa.table(columns), file, row_group_size=ROW_GROUP_ROWS, use_dictionary=False,
-            compression="zstd",
-        )  # fmt: skip
-    (shard,) = plan_parquet("filter", [Location.of(file)], COLUMNS, code, shard_rows=20_000)
-    return shard
+        return min((REAL_CORPUS / code).glob("*.parquet"))
+    texts = sample_texts(code, FILE_MB)
+    columns = {name: texts if name == "text" else [name] * len(texts) for name in COLUMNS}
+    file = folder / f"{code}.parquet"
+    pq.write_table(
+        pa.table(columns), file, row_group_size=ROW_GROUP_ROWS, use_dictionary=False,
+        compression="zstd",
+    )  # fmt: skip
+    return file
 
 
-def write(table: pa.Table, file: Location) -> None:
-    """Write as ``run_shards`` does: zstd in memory, then the whole file, flushed to disk."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    file.write_bytes(sink.getvalue())
+def batches(file: Path) -> Iterator[pa.Table]:
+    """Yield the documents of a file, a few row groups at a time, on one thread."""
+    with pq.ParquetFile(file) as parquet:
+        groups = range(parquet.num_row_groups)
+        for first in groups[::4]:
+            yield parquet.read_row_groups(groups[first : first + 4], COLUMNS, use_threads=False)
 
 
-def filter_and_write(shard: Shard, folder: Location) -> None:
-    """What a task does for one shard, but for its receipt."""
-    for name, table in filter_shard(shard, CONFIG).tables.items():
-        write(table, folder / f"{name}.parquet")
+def write(tables: list[pa.Table], file: Path) -> None:
+    """Write tables as one. A dictionary of long texts would be made and thrown away: 8 % dearer."""
+    table = pa.concat_tables(tables)
+    repeating = [name for name in ("source", "reason", "timestamp") if name in table.column_names]
+    pq.write_table(table, file, compression="zstd", use_dictionary=repeating)
 
 
-def floor(shard: Shard, keep: pa.ChunkedArray, folder: Location) -> None:
-    """Read the shard and write the rows that are known to be kept."""
-    write(read_row_groups(shard, COLUMNS).filter(keep), folder / "floor.parquet")
+def filter_file(file: Path, code: str, medical_filter: MedicalFilter, folder: Path) -> float:
+    """Write what the filter keeps and what it says of every row; return the share it keeps."""
+    kept, decisions = [], []
+    for documents in batches(file):
+        judged = medical_filter(documents["text"].combine_chunks(), code)
+        kept.append(documents.filter(judged.reasons.is_null()))
+        columns = {"url": documents["url"], "reason": judged.reasons}
+        decisions.append(pa.table(columns | dict(judged.scores)))
+    write(kept, folder / "kept.parquet")
+    write(decisions, folder / "decisions.parquet")
+    return sum(map(len, kept)) / sum(map(len, decisions))
+
+
+def filter_plainly(file: Path, code: str, scorer: Scorer, folder: Path) -> None:
+    """Write what the published rule keeps."""
+    threshold, kept = PUBLISHED_THRESHOLDS[code], []
+    for documents in batches(file):
+        texts = documents["text"].to_pylist()
+        scores = [scorer(text) for text in texts]
+        keep = [
+            count >= threshold.keyword_count and under / len(text) >= threshold.density
+            for text, (count, under) in zip(texts, scores, strict=True)
+        ]
+        kept.append(documents.filter(pa.array(keep)))
+    write(kept, folder / "published.parquet")
+
+
+def read_and_write(file: Path, keep: pa.ChunkedArray, folder: Path) -> None:
+    """Read a file and write the rows that are known to be kept."""
+    documents = pa.concat_tables(batches(file))
+    write([documents.filter(keep)], folder / "floor.parquet")
 
 
 def main() -> None:
-    print(f"bench_filter: {SOURCE}; speeds in MB of text read")
+    pa.set_cpu_count(1)
+    medical_filter = MedicalFilter(CONFIG)
+    print(f"bench_filter: {SOURCE}, engine {medical_filter.engine}")
+    works = {}
     with tempfile.TemporaryDirectory() as name:
-        folder = Location.of(name)
-        for code in LANGUAGES:
-            shard = shard_of(code, Path(name))
-            texts = [text or "" for text in read_row_groups(shard, ("text",))["text"].to_pylist()]
-            output = filter_shard(shard, CONFIG)
-            keep, megabytes = output.tables["decisions"]["keep"], utf8_megabytes(texts)
-            compare(
-                f"{code}: {megabytes:.1f} MB, {shard.rows} documents, "
-                f"{output.counts['kept']} of them kept",
-                {
-                    "medray filter_shard, both tables": partial(filter_and_write, shard, folder),
-                    "floor: read, write the kept": partial(floor, shard, keep, folder),
-                    "of which filter_shard, no writing": partial(filter_shard, shard, CONFIG),
-                },
-                megabytes,
-                "MB",
-            )
+        folder = Path(name)
+        for code, language in LANGUAGES.items():
+            file = file_of(code, folder)
+            texts = pa.concat_tables(batches(file))["text"]
+            megabytes = sum(len(text.encode()) for text in texts.to_pylist()) / 1e6
+            share = filter_file(file, code, medical_filter, folder)
+            print(f"{code}: {megabytes:.1f} MB, {len(texts)} documents, {share:.0%} kept")
+            reasons = medical_filter(texts.combine_chunks(), code).reasons
+            scorer = published_scorer(load_keywords(code).words, language.spaced)
+            contestants = {
+                "medray": partial(filter_file, file, code, medical_filter, folder),
+                "published script's rule, plainly": partial(
+                    filter_plainly, file, code, scorer, folder
+                ),
+                "floor: read, write the kept": partial(
+                    read_and_write, file, pa.chunked_array([reasons.is_null()]), folder
+                ),
+            }
+            works[code] = Work(contestants, megabytes)
+        compare_languages("Parquet (zstd) in, Parquet (zstd) out", works)
 
 
 if __name__ == "__main__":

@@ -1,97 +1,63 @@
-"""Keyword matching: medray's matcher against its definition and the field's other ways.
+"""Counting keywords and the characters under them: medray's engines and other ways.
 
-All contestants fold the text, keep the occurrences that ``accepts`` allows and sort them; medray's
-own lists of 200 keywords, sample documents (dense in keywords, so the cost of hits is included).
+medray's own lists, their variants, match modes; from texts in an Arrow array to each document's
+distinct keywords and covered characters. The peers get the first variants of the same lists as
+Python strings, and find less by it; what each finds is told beside medray's.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
 from functools import partial
-from importlib.util import find_spec
 
-from measure import compare
-from texts import sample_texts, utf8_megabytes
+import pyarrow as pa
+from by_language import Work, compare_languages
+from filter_peers import Scorer, alternation_scorer, count_scorer, published_scorer
+from texts import SOURCE, corpus_texts, utf8_megabytes
 
-from medray.corpus.keywords import load_keywords
-from medray.corpus.matching import AhoCorasickMatcher, Match, ReferenceMatcher, Span, accepts, fold
-from medray.corpus.medical_filter import DEFAULT_MATCH
+from medray.corpus.medical.filter_config import DEFAULT_MATCH
+from medray.corpus.medical.keywords import load_keywords
+from medray.corpus.medical.matching.ladder import ENGINES, available, build_matcher
+from medray.corpus.medical.matching.patterns import compile_patterns
 from medray.languages import LANGUAGES
 
-Spans = Callable[[str], list[Span]]
-SAMPLE_MB = 0.5
+ENGINES_MB = 12.0  # as much as there is of each language; above it documents repeat
+PEERS_MB = 0.5  # for what runs at some 10 MB/s
 
 
-def alternation_spans(words: Sequence[str], match: Match) -> Spans:
-    """``re`` with all keywords, longest first; it loses every occurrence that overlaps another."""
-    numbers = {word: number for number, word in enumerate(words)}
-    longest_first = sorted(words, key=len, reverse=True)
-    pattern = re.compile("|".join(re.escape(word) for word in longest_first))
-
-    def spans(text: str) -> list[Span]:
-        folded = fold(text)
-        return [
-            (numbers[found[0]], *found.span())
-            for found in pattern.finditer(folded)
-            if accepts(folded, *found.span(), match)
-        ]
-
-    return spans
-
-
-def pyahocorasick_spans(words: Sequence[str], match: Match) -> Spans:
-    """The same automaton in C; its iterator gives the last character of each occurrence."""
-    import ahocorasick  # type: ignore[import-not-found]
-
-    automaton = ahocorasick.Automaton()
-    for number, word in enumerate(words):
-        automaton.add_word(word, (number, len(word)))
-    automaton.make_automaton()
-
-    def spans(text: str) -> list[Span]:
-        folded = fold(text)
-        found = [
-            (number, last + 1 - length, last + 1)
-            for last, (number, length) in automaton.iter(folded)
-            if accepts(folded, last + 1 - length, last + 1, match)
-        ]
-        return sorted(found, key=lambda span: (span[1], span[2], span[0]))
-
-    return spans
-
-
-def search(spans: Spans, texts: Sequence[str]) -> int:
-    """Return the number of occurrences in all texts."""
-    return sum(len(spans(text)) for text in texts)
+def score_all(scorer: Scorer, texts: list[str]) -> int:
+    """Return the distinct keywords of all texts, summed."""
+    return sum(scorer(text)[0] for text in texts)
 
 
 def main() -> None:
-    has_pyahocorasick = find_spec("ahocorasick") is not None
-    print("bench_matching: 200 keywords a language, sample documents")
-    if not has_pyahocorasick:
-        print("pyahocorasick is not installed: left out")
-    for code in LANGUAGES:
-        match, words = DEFAULT_MATCH[code], load_keywords(code).words
-        texts = sample_texts(code, SAMPLE_MB)
-        medray = AhoCorasickMatcher(words, match).spans
-        peers: dict[str, Spans] = {
-            "ReferenceMatcher, str.find x 200": ReferenceMatcher(words, match).spans
+    print(f"bench_matching: {SOURCE}, 200 keywords a language")
+    engines = [engine for engine in ENGINES if engine != "reference" and available(engine)]
+    fast, slow = {}, {}
+    for code, language in LANGUAGES.items():
+        keywords, texts = load_keywords(code), corpus_texts(code, ENGINES_MB)
+        patterns = compile_patterns(keywords.variants, DEFAULT_MATCH[code], language.spaced)
+        matchers = {engine: build_matcher(patterns, engine) for engine in engines}
+        batch = pa.array(texts, pa.large_string())
+        scan = matchers[engines[0]].scan(batch)
+        megabytes = utf8_megabytes(texts)
+        print(
+            f"{code}: {megabytes:.1f} MB, {len(texts)} documents, match {DEFAULT_MATCH[code]}: "
+            f"{scan.keyword_count.sum()} keywords, {scan.covered.sum()} characters under them"
+        )
+        scans = {f"medray {name}": partial(one.scan, batch) for name, one in matchers.items()}
+        fast[code] = Work(scans, megabytes)
+        few = corpus_texts(code, PEERS_MB)
+        peers = {
+            "published script's rule, plainly": published_scorer(keywords.words, language.spaced),
+            "str.count x 200": count_scorer(keywords.words),
+            "re alternation": alternation_scorer(keywords.words),
         }
-        peers["re alternation (loses overlaps)"] = alternation_spans(words, match)
-        if has_pyahocorasick:
-            peers["pyahocorasick"] = pyahocorasick_spans(words, match)
-        total = search(medray, texts)
-        found = ", ".join(
-            f"{name}: {search(peer, texts) / total:.1%}" for name, peer in peers.items()
-        )
-        contestants = {"medray AhoCorasickMatcher": medray} | peers
-        compare(
-            f"{code}, match by {match}: {total} occurrences; of them {found}",
-            {name: partial(search, spans, texts) for name, spans in contestants.items()},
-            utf8_megabytes(texts),
-            "MB",
-        )
+        batch_of_few = pa.array(few, pa.large_string())
+        contestants = {f"medray {engines[0]}": partial(matchers[engines[0]].scan, batch_of_few)}
+        scores = {name: partial(score_all, scorer, few) for name, scorer in peers.items()}
+        slow[code] = Work(contestants | scores, utf8_megabytes(few))
+    compare_languages("medray's engines, which find the same", fast, rounds=5)
+    compare_languages("the fastest engine and other ways", slow)
 
 
 if __name__ == "__main__":

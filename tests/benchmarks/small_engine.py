@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from texts import sample_texts
 
-from medray.corpus.tokenizer import train_tokenizer
+from medray.corpus.tokens.tokenizer import train_tokenizer
 from medray.models.small import NewModelConfig, make_model
 from serving.transformers_engine import TransformersEngine
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import recipe_runs as runs
+from medray.evaluation.report import STEP_TEXTS
 
 STAGES = ["ocr", "curate", "pretrain", "finetune", "sweep", "benchmark", "report"]
 
@@ -21,7 +22,7 @@ def workspaces(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     undisturbed, broken = folder / "undisturbed", folder / "broken"
     beside = runs.Run.start(undisturbed)
     for stage, pattern in (
-        ("curate", "filter/receipts/*.json"),
+        ("curate", "filter/*/receipts/*.json"),
         ("pretrain", "checkpoints/*/checkpoint_*/history.json"),
         ("sweep", "trials/tune/*/result.json"),
     ):
@@ -90,9 +91,7 @@ def test_results_are_of_the_right_shape(workspaces: tuple[Path, Path]) -> None:
     funnel = found["curate"]["funnel"]
     for code in ("en", "ja"):
         row = funnel[code]
-        assert row["documents"] == sum(
-            row[reason] for reason in ("empty", "keyword_count", "keyword_density", "kept")
-        )
+        assert row["documents"] == sum(row[step] for step in STEP_TEXTS)
     assert funnel["en"]["documents"] == 62  # 60 documents and 2 scanned pages
     assert funnel["en"]["kept"] == 32
     pretrain = found["pretrain"]

@@ -8,12 +8,14 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from medray.corpus.curate import COLUMNS
-from medray.corpus.keywords import load_keywords
-from medray.corpus.medical_filter import MedicalFilterConfig, judge
+from medray.corpus.medical.keywords import load_keywords
+from medray.corpus.medical.medical_filter import MedicalFilterConfig, judge
 from medray.instruct.questions import Question, read_questions
 from medray.languages import LANGUAGES
 from medray.storage.location import Location
+
+# CulturaX's.
+COLUMNS = ("text", "timestamp", "url", "source")
 
 
 def documents(samples: Path, code: str) -> list[dict[str, Any]]:

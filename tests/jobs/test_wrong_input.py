@@ -69,7 +69,7 @@ def test_batch_that_does_not_divide(capsys: pytest.CaptureFixture[str], tmp_path
 def test_missing_column(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = documents(tmp_path / "a.parquet", columns=("content", "url"))
     line = refused(capsys, tmp_path / "w", *english(file))
-    assert f"{file}: no column text, timestamp, source; it has content, url" in line
+    assert f"{file}: inputs.columns.text: no column text; it has content, url" in line
 
 
 def test_truncated_parquet(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -95,7 +95,8 @@ def test_zero_documents_kept(tmp_path: Path) -> None:
     words += ["--workspace", str(tmp_path / "w"), *english(file)]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 2
-    assert "none of 3 documents kept (empty 0, keyword_count 3," in done.stderr.splitlines()[-1]
+    line = done.stderr.splitlines()[-1]
+    assert "nothing is left of the corpus (documents 3, keyword_count 3): lower" in line
 
 
 def test_question_without_an_answer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

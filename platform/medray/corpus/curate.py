@@ -1,55 +1,56 @@
-"""The curate job: raw documents -> medical documents -> tokenizer -> token windows."""
+"""The curate job: raw documents in; a medical, clean, unique, safe corpus of token windows out.
+
+Every pass walks over shards and leaves tables and receipts; between shards only hashes and ids
+travel. The table ``decisions`` says of each row of the input whether it stayed, and why.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from functools import cache, partial
+import json
+from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-import pyarrow as pa
 from pydantic import Field
 
-from medray.corpus.keywords import load_keywords
-from medray.corpus.medical_filter import REASONS, MedicalFilterConfig, decide
-from medray.corpus.tokenizer import load_tokenizer, train_tokenizer
-from medray.corpus.windows import WindowConfig, cut
+from medray.corpus.balance import BalanceConfig, BalancePlan
+from medray.corpus.cleaning.step import cleaning_fingerprint
+from medray.corpus.decontamination.building import VERSIONS as BENCHMARK_VERSIONS
+from medray.corpus.decontamination.reading import check_benchmarks
+from medray.corpus.dedup.config import DeduplicateConfig
+from medray.corpus.dedup.deduplicate import VERSIONS, DedupResult
+from medray.corpus.documents import KEPT
+from medray.corpus.folders import CorpusFolders
+from medray.corpus.inputs import CorpusInput
+from medray.corpus.medical.keywords import KeywordList
+from medray.corpus.medical.matching.ladder import choose_engine
+from medray.corpus.passes.decision_pass import Conclusion, conclude
+from medray.corpus.passes.duplicates_pass import remove_duplicates
+from medray.corpus.passes.filter_pass import FilterPassConfig, FirstPass
+from medray.corpus.passes.first_pass import do_first_pass
+from medray.corpus.passes.report_pass import write_audit, write_contamination, write_report
+from medray.corpus.passes.screen_pass import ScreenPassConfig, documents_of, screen, texts_of
+from medray.corpus.passes.walker import Walker
+from medray.corpus.passes.window_pass import cut_windows, make_tokenizer
+from medray.corpus.readers import check_input, plan_input
+from medray.corpus.reports.audit import AuditConfig
+from medray.corpus.reports.report import Details
+from medray.corpus.reports.statistics import STEPS, Summary
+from medray.corpus.tokens.tokenizer import TokenizerConfig
+from medray.corpus.tokens.windows import WindowConfig
 from medray.errors import InputError
-from medray.inputs import LanguageFiles
 from medray.languages import LANGUAGES
 from medray.pipeline import Job, StageContext, StageResult
-from medray.recipe import Config, InputFolder, Reference, StageConfig
+from medray.recipe import Config, Recipe, Reference, StageConfig, identity_config
 from medray.storage.location import Location
-from medray.storage.shards import (
-    Receipt,
-    Shard,
-    ShardOutput,
-    open_parquet,
-    plan_parquet,
-    read_row_groups,
-    run_shards,
-    sum_counts,
-)
+from medray.storage.persistence import persist
+from medray.storage.shards import Receipt, Shard, add_counts, sum_counts
 
-# CulturaX's columns; a document needs all four.
-COLUMNS = ("text", "timestamp", "url", "source")
+SCANS = "scans"
 
 
-class CorpusInput(LanguageFiles):
-    """Parquet files of one language, with CulturaX's columns."""
-
-
-class TokenizerConfig(Config):
-    """A tokenizer to train on the kept text, or the folder of one that exists."""
-
-    vocabulary_size: int = Field(default=32_000, ge=300, description="size where one is trained")
-    folder: Annotated[str | None, InputFolder()] = Field(
-        default=None, description="Hugging Face folder to take instead"
-    )
-
-
-class CurateConfig(StageConfig):
+class CurateConfig(FilterPassConfig, ScreenPassConfig, StageConfig):
     """Configuration of the curate job."""
 
     job: Literal["curate"]
@@ -57,53 +58,119 @@ class CurateConfig(StageConfig):
     scans: Annotated[str | None, Reference(("pages",))] = Field(
         default=None, description="an ocr stage whose pages are documents too"
     )
-    filter: MedicalFilterConfig = Field(default=MedicalFilterConfig())
+    shard_rows: int = Field(default=20_000, ge=1, description="rows of a shard, about")
+    deduplicate: DeduplicateConfig = Field(default=DeduplicateConfig())
+    balance: BalanceConfig | None = Field(
+        default=None, description="shares or quotas of languages and sources; absent: as they come"
+    )
+    audit: AuditConfig = Field(default=AuditConfig())
     tokenizer: TokenizerConfig = Field(default=TokenizerConfig())
     windows: WindowConfig = Field(default=WindowConfig())
-    shard_rows: int = Field(default=20_000, ge=1, description="rows of a shard, about")
+
+    @property
+    def languages(self) -> list[str]:
+        """Return the languages that documents may be in."""
+        named = {entry.language for entry in self.inputs}
+        return [code for code in LANGUAGES if code in named or self.scans is not None]
+
+    @property
+    def inputs_by_origin(self) -> dict[str, CorpusInput]:
+        """Return every input by the recipe's key of it, which its shards carry as ``origin``."""
+        found = {f"inputs.{number}": entry for number, entry in enumerate(self.inputs)}
+        for code in LANGUAGES:
+            found[f"{SCANS}.{code}"] = CorpusInput(language=code, files="")
+        return found
 
 
 def run(config: CurateConfig, context: StageContext) -> StageResult:
-    """Filter, train the tokenizer, cut windows. Raises InputError for unusable input."""
-    timings_s: dict[str, float] = {}
-    start = time.monotonic()
-    shards = plan(config, context)
-    filtered = _filter(config, context, shards)
-    timings_s["filter"] = _since(start)
-    _check_kept(context, filtered)
-    start = time.monotonic()
-    _make_tokenizer(config, context, filtered)
-    timings_s["tokenizer"] = _since(start)
-    start = time.monotonic()
-    windowed = _cut_windows(config, context, filtered)
-    timings_s["windows"] = _since(start)
-    counts = sum_counts(filtered) | sum_counts(windowed)
+    """Make the corpus. Raises InputError for unusable input, and where nothing is left of it.
+
+    Where an object store fails in the driver's hands, it goes on from the last receipt.
+    """
+    return persist(lambda: _run(config, context))
+
+
+def _run(config: CurateConfig, context: StageContext) -> StageResult:
+    walker, shards = Walker(context), plan(config, context)
+    lists = keyword_lists(config, context)
+    first = FirstPass(_part(FilterPassConfig, config), lists, config.inputs_by_origin)
+    filtered, read = do_first_pass(walker, shards, first, first_identity(config, context))
+    _check_any(context, read, "kept")
+    unique, duplicates = remove_duplicates(walker, filtered, config.deduplicate)
+    screened, left = screen(
+        walker, filtered, read, unique, duplicates, _part(ScreenPassConfig, config),
+        _inputs(context, "decontaminate."),
+    )  # fmt: skip
+    conclusion = Conclusion(filtered, screened, duplicates, None, lists, context.seed, config.audit)
+    concluded, decided, balance = conclude(walker, shards, conclusion, config.balance)
+    _check_any(context, decided, "copies")
+    tokenizer, gate = make_tokenizer(
+        walker, screened, texts_of(screened, left), config.tokenizer,
+        _tokenizer_folder(config, context), _inputs(context, "tokenizer."),
+    )  # fmt: skip
+    windows, cut = cut_windows(
+        walker, documents_of(screened, left), concluded, tokenizer, gate.engine, config.windows
+    )
+    details = _details(config, duplicates, balance)
+    summary = write_report(context.output, context.recipe.name, concluded, duplicates, details)
+    write_audit(context.output, context.recipe.name, concluded, decided, config.audit)
+    if not config.decontaminate.is_empty:
+        write_contamination(context.output, context.recipe.name, screened, context.seed)
+    walker.sweep()
+    CorpusFolders(
+        decisions=concluded.folder / "decisions",
+        documents=screened.folder / "documents",
+        evidence=duplicates.evidence(),
+        tokenizer=tokenizer.folder,
+        windows=windows.folder / "windows",
+    ).write(context.output)
+    table = funnel(summary, cut)
     results = {
-        "funnel": _funnel(filtered, windowed),
-        "keyword_lists": {i.language: load_keywords(i.language).fingerprint for i in config.inputs},
+        "funnel": table,
+        "keyword_lists": {code: words.fingerprint for code, words in lists.items()},
+        "matcher": choose_engine(config.filter.engine),
+        "reasons": count_by_reason(summary),
+        "duplicates": duplicates.counts | {"alarms": duplicates.alarms},
+        "tokenizer": gate.as_results(),
+        "balance": balance.to_json() if balance else None,
     }
-    return StageResult(counts, results, timings_s)
+    counts: dict[str, int] = {}
+    for row in table.values():
+        add_counts(counts, row)
+    return StageResult(counts, results, walker.timings_s)
+
+
+def funnel(summary: Summary, windows: Sequence[Receipt]) -> dict[str, dict[str, int]]:
+    """Return by language: documents, those that went at each step, kept; tokens and windows."""
+    table: dict[str, dict[str, int]] = {}
+    for row in summary.rows("funnel"):
+        counts = table.setdefault(row["language"], dict.fromkeys(("documents", *STEPS, KEPT), 0))
+        counts["documents"] += row["documents"]
+        counts[row["step"] or KEPT] += row["documents"]
+        counts["characters"] = counts.get("characters", 0) + row["corpus_characters"]
+    for code, counts in table.items():
+        cut = sum_counts(receipt for receipt in windows if receipt.language == code)
+        counts |= {name: cut.get(name, 0) for name in ("tokens", "windows")}
+    return {code: table[code] for code in LANGUAGES if code in table}
+
+
+def count_by_reason(summary: Summary) -> dict[str, dict[str, int]]:
+    """Return by language how many documents have each reason that occurs."""
+    table: dict[str, dict[str, int]] = {}
+    for row in summary.rows("funnel"):
+        counts = table.setdefault(row["language"], {})
+        counts[row["reason"]] = counts.get(row["reason"], 0) + row["documents"]
+    return {code: dict(sorted(table[code].items())) for code in LANGUAGES if code in table}
 
 
 def plan_inputs(config: CurateConfig, context: StageContext) -> list[Shard]:
-    """Return the shards of the raw documents alone; reads every file's footer."""
+    """Return the shards of the raw documents alone."""
     shards: list[Shard] = []
     for number, entry in enumerate(config.inputs):
-        files = context.files(entry.files, f"inputs.{number}.files")
-        shards += plan_parquet("filter", files, COLUMNS, entry.language, config.shard_rows)
+        origin = f"inputs.{number}"
+        files = context.files(entry.files, f"{origin}.files")
+        shards += plan_input("filter", entry, files, config.shard_rows, origin)
     return shards
-
-
-def check(config: CurateConfig, context: StageContext) -> None:
-    """Read every input's footer: torn files, missing columns, an empty corpus."""
-    if not any(shard.rows for shard in plan_inputs(config, context)) and config.scans is None:
-        raise InputError(f"stages.{context.name}.inputs: the corpus is empty: no file has a row")
-
-
-def depends_on(config: CurateConfig) -> dict[str, str]:
-    """Return the keyword lists' fingerprints: they come with medray, not with the recipe."""
-    codes = list(LANGUAGES) if config.scans is not None else [i.language for i in config.inputs]
-    return {f"keywords/{code}": load_keywords(code).fingerprint for code in codes}
 
 
 def plan(config: CurateConfig, context: StageContext) -> list[Shard]:
@@ -112,134 +179,121 @@ def plan(config: CurateConfig, context: StageContext) -> list[Shard]:
     if config.scans is not None:
         folder = context.artifacts[config.scans] / "pages"
         for code in LANGUAGES:
-            pages = [f for f in (folder / code).files() if f.name.endswith(".parquet")]
-            shards += plan_parquet("filter", pages, COLUMNS, code, config.shard_rows)
-    if not any(shard.rows for shard in shards):
-        raise InputError(f"stages.{context.name}.inputs: the corpus is empty: no file has a row")
+            pages = [file for file in (folder / code).files() if file.name.endswith(".parquet")]
+            origin = f"{SCANS}.{code}"
+            entry = config.inputs_by_origin[origin]
+            shards += plan_input("filter", entry, pages, config.shard_rows, origin)
+    _check_not_empty(shards, context)
     return shards
 
 
-def _filter(config: CurateConfig, context: StageContext, shards: list[Shard]) -> list[Receipt]:
-    context.ray.connect()
-    work = partial(filter_shard, config=config.filter)
-    report = partial(context.log.progress, "filter shards")
-    cpus, output = context.ray.cpus_per_core, context.output / "filter"
-    return run_shards("filter", shards, work, output, cpus_per_task=cpus, on_receipt=report)
+def _check_not_empty(shards: Sequence[Shard], context: StageContext) -> None:
+    if not any(shard.rows for shard in shards):
+        raise InputError(f"stages.{context.name}.inputs: the corpus is empty: no file has a row")
 
 
-def filter_shard(shard: Shard, config: MedicalFilterConfig) -> ShardOutput:
-    """Decide on every row of a shard: table ``decisions`` has all, table ``kept`` the medical."""
-    rows = read_row_groups(shard, COLUMNS)
-    ids = pa.array([shard.document_id(row) for row in range(rows.num_rows)], pa.string())
-    decisions = decide(rows["text"], shard.language, config)
-    decisions = decisions.add_column(0, "document_id", ids).append_column("url", rows["url"])
-    kept = rows.add_column(0, "document_id", ids).filter(decisions["keep"])
-    reasons = decisions["reason"].to_pylist()
-    counts = {"documents": rows.num_rows} | {name: reasons.count(name) for name in REASONS}
-    counts["kept_characters"] = sum(len(text) for text in kept["text"].to_pylist())
-    return ShardOutput({"kept": kept, "decisions": decisions}, counts)
+def check(config: CurateConfig, context: StageContext) -> None:
+    """Look at every input before any stage runs: torn files, missing columns, keyword lists."""
+    for number, entry in enumerate(config.inputs):
+        files = context.files(entry.files, f"inputs.{number}.files")
+        check_input(entry, files, f"stages.{context.name}.inputs.{number}")
+    keyword_lists(config, context)
+    check_benchmarks(config.decontaminate, context.files)
+    for pattern in unscreened_benchmarks(config, context.recipe):
+        context.log.event(f"benchmark {pattern} is asked later, but not in decontaminate.questions")
+    choose_engine(config.filter.engine)
+    if config.scans is None:
+        _check_not_empty(plan_inputs(config, context), context)
 
 
-def _check_kept(context: StageContext, receipts: Sequence[Receipt]) -> None:
-    counts = sum_counts(receipts)
-    if counts["kept"] == 0:
-        told = ", ".join(f"{name} {counts[name]}" for name in REASONS)
-        raise InputError(
-            f"stages.{context.name}: none of {counts['documents']} documents kept ({told}): "
-            "lower filter.thresholds, or check that each input's language is right"
-        )
+def unscreened_benchmarks(config: CurateConfig, recipe: Recipe) -> list[str]:
+    """Return the files that a benchmark stage of the recipe asks and the corpus is not freed of."""
+    screened = {entry.files for entry in config.decontaminate.questions}
+    asked = [
+        entry.files
+        for stage in recipe.stages.values()
+        if stage.job == "benchmark"
+        for entry in getattr(stage, "questions", ())
+    ]
+    return sorted(set(asked) - screened)
 
 
-def kept_files(output: Location, receipts: Sequence[Receipt]) -> Iterator[tuple[str, Location]]:
-    """Yield (language, file of kept documents) of every shard that kept any, in plan order."""
-    for receipt in receipts:
-        if receipt.counts["kept"]:
-            yield receipt.language, output / "filter" / "kept" / f"{receipt.shard_id}.parquet"
+def keyword_lists(config: CurateConfig, context: StageContext) -> dict[str, KeywordList]:
+    """Return the keyword list of every language of the inputs."""
+
+    def locate(path: str, key: str) -> Location:
+        (file, *_) = context.files(path, key)
+        return file
+
+    return {code: config.filter.load_list(code, locate) for code in config.languages}
 
 
-def _kept_texts(output: Location, receipts: Sequence[Receipt]) -> Iterator[str]:
-    for _, file in kept_files(output, receipts):
-        with open_parquet(file) as parquet:
-            for batch in parquet.iter_batches(batch_size=1000, columns=["text"]):
-                yield from batch["text"].to_pylist()
-
-
-def _make_tokenizer(
-    config: CurateConfig, context: StageContext, receipts: Sequence[Receipt]
-) -> None:
-    """Put the tokenizer into the artifact; one that a broken run finished is kept."""
-    target = context.output / "tokenizer"
-    if (target / "complete").is_file():
-        return
-    context.log.event("tokenizer: training", vocabulary_size=config.tokenizer.vocabulary_size)
-    if config.tokenizer.folder is not None:
-        tokenizer = load_tokenizer(context.folder(config.tokenizer.folder, "tokenizer.folder"))
-    else:
-        texts = _kept_texts(context.output, receipts)
-        tokenizer = train_tokenizer(texts, config.tokenizer.vocabulary_size)
-    tokenizer.save_pretrained(target.local_path())
-    (target / "complete").write_bytes(b"")
-
-
-def _cut_windows(
-    config: CurateConfig, context: StageContext, receipts: Sequence[Receipt]
-) -> list[Receipt]:
-    shards = []
-    for language, file in kept_files(context.output, receipts):
-        shards += plan_parquet(
-            "windows", [file], ("document_id", "text"), language, config.shard_rows
-        )
-    tokenizer = str((context.output / "tokenizer").local_path())
-    work = partial(window_shard, tokenizer_folder=tokenizer, config=config.windows)
-    report = partial(context.log.progress, "window shards")
-    cpus, output = context.ray.cpus_per_core, context.output / "windows"
-    return run_shards("windows", shards, work, output, cpus_per_task=cpus, on_receipt=report)
-
-
-_load_tokenizer_once = cache(load_tokenizer)
-
-
-def window_shard(shard: Shard, tokenizer_folder: str, config: WindowConfig) -> ShardOutput:
-    """Turn a shard of kept documents into windows: document_id, language, tokens (int32)."""
-    tokenizer = _load_tokenizer_once(Path(tokenizer_folder))
-    rows = read_row_groups(shard, ("document_id", "text"))
-    # split_special_tokens: a "</s>" that stands in a text is text, not the end of the document.
-    encoded = tokenizer(
-        rows["text"].to_pylist(), add_special_tokens=False, split_special_tokens=True
-    )["input_ids"]
-    ids: list[str] = []
-    windows: list[list[int]] = []
-    for document_id, tokens in zip(rows["document_id"].to_pylist(), encoded, strict=True):
-        pieces = cut([*tokens, tokenizer.eos_token_id], config)
-        ids += [document_id] * len(pieces)
-        windows += pieces
-    table = pa.table(
-        {
-            "document_id": pa.array(ids, pa.string()),
-            "language": pa.array([shard.language] * len(ids), pa.string()),
-            "tokens": pa.array(windows, pa.list_(pa.int32())),
-        }
-    )
-    counts = {
-        "windows": len(windows),
-        "tokens": sum(len(tokens) + 1 for tokens in encoded),
-        "window_tokens": sum(len(window) for window in windows),
+def depends_on(config: CurateConfig) -> dict[str, str]:
+    """Return what comes with medray, not with the recipe: keyword lists, rules' versions."""
+    cleaning = {f"cleaning/{code}": cleaning_fingerprint(code) for code in config.languages}
+    versions = {
+        "deduplicate": json.dumps(VERSIONS, sort_keys=True),
+        "screened": json.dumps(BENCHMARK_VERSIONS, sort_keys=True),
     }
-    return ShardOutput({"windows": table}, counts)
+    if any(entry.content == "html" or entry.format in ("html", "auto") for entry in config.inputs):
+        versions["inputs.html"] = version("trafilatura")
+    return config.filter.depends_on(config.languages) | cleaning | versions
 
 
-def _funnel(filtered: Sequence[Receipt], windowed: Sequence[Receipt]) -> dict[str, Any]:
-    """Return, by language, how many documents came in, went for which reason, and stayed."""
-    funnel = {}
-    for code in LANGUAGES:
-        counts = sum_counts(r for r in filtered if r.language == code)
-        if counts:
-            funnel[code] = counts | sum_counts(r for r in windowed if r.language == code)
-    return funnel
+Part = TypeVar("Part", bound=Config)
 
 
-def _since(start: float) -> float:
-    return round(time.monotonic() - start, 2)
+def _part(kind: type[Part], config: CurateConfig) -> Part:
+    """Return those of the configuration's keys that one pass knows."""
+    return kind(**{name: getattr(config, name) for name in kind.model_fields})
 
 
-JOB = Job("curate", 1, "corpus", CurateConfig, run, check, depends_on)
+def _inputs(context: StageContext, prefix: str) -> dict[str, str]:
+    """Return the identities of the files that keys with a prefix name."""
+    return {key: value for key, value in context.inputs.items() if key.startswith(prefix)}
+
+
+def first_identity(config: CurateConfig, context: StageContext) -> dict[str, Any]:
+    """Return what the first pass is made from: its configuration, its files' identities."""
+    read = ("inputs.", SCANS, "filter", "keywords/", "cleaning/")
+    return {
+        "config": identity_config(_part(FilterPassConfig, config)),
+        "inputs": [entry.model_dump(mode="json") for entry in config.inputs],
+        "shard_rows": config.shard_rows,
+        "files": {key: value for key, value in context.inputs.items() if key.startswith(read)},
+    }
+
+
+def _tokenizer_folder(config: CurateConfig, context: StageContext) -> Path | None:
+    if config.tokenizer.folder is None:
+        return None
+    return context.folder(config.tokenizer.folder, "tokenizer.folder")
+
+
+def _details(config: CurateConfig, duplicates: DedupResult, balance: BalancePlan | None) -> Details:
+    thresholds = {code: config.filter.thresholds[code].density for code in config.languages}
+    return Details(thresholds, duplicates.alarms, balance)
+
+
+def _check_any(context: StageContext, receipts: Sequence[Receipt], name: str) -> None:
+    """Raise InputError, with the counts, where a pass left nothing."""
+    counts = sum_counts(receipts)
+    if counts.get(name, 0) == 0:
+        told = ", ".join(f"{key} {count}" for key, count in sorted(counts.items()) if count)
+        raise InputError(
+            f"stages.{context.name}: nothing is left of the corpus ({told}): lower "
+            "filter.thresholds, or check that each input's language is right"
+        )
+
+
+JOB = Job(
+    "curate",
+    2,
+    "corpus",
+    CurateConfig,
+    run,
+    check,
+    depends_on,
+    has_passes=True,
+    local_disk=False,
+)

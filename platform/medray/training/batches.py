@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+
+from medray.storage.location import Location
+from medray.storage.parquet_shards import open_parquet
 
 # A label that the loss leaves out (torch's cross_entropy has the same default).
 IGNORED = -100
@@ -38,6 +42,39 @@ class Sequences:
         empty = [np.zeros(0, np.int32)]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         return cls(np.concatenate(flat or empty), np.concatenate(labels or empty), offsets)
+
+
+def read_windows(files: Iterable[Location]) -> Sequences:
+    """Read files of windows (``medray.corpus.tokens.windows.window_schema``) in the order given.
+
+    Every token up to a window's ``length`` is a token and a label of its sequence, the same
+    array, so 4 bytes a token; padding is not read into it. A window of several documents is one
+    sequence. InputError for a torn file.
+    """
+    files = list(files)
+    lengths = [_read_column(file, "length").to_numpy() for file in files]
+    offsets = np.concatenate([[0], *lengths]).astype(np.int64).cumsum()
+    tokens, first = np.empty(offsets[-1], np.int32), 0
+    for file, kept in zip(files, lengths, strict=True):
+        windows = window_matrix(_read_column(file, "tokens"))
+        end = first + int(kept.sum())
+        tokens[first:end] = windows[np.arange(windows.shape[1]) < kept[:, None]]
+        first = end
+    return Sequences(tokens, tokens, offsets)
+
+
+def window_matrix(column: pa.FixedSizeListArray) -> npt.NDArray[np.int32]:
+    """Return windows as int32 [windows, window_tokens]: a view of Arrow's memory, no copy.
+
+    ``torch.from_numpy`` takes it as it is, read-only.
+    """
+    matrix: npt.NDArray[np.int32] = column.flatten().to_numpy()
+    return matrix.reshape(len(column), column.type.list_size)
+
+
+def _read_column(file: Location, name: str) -> pa.Array:
+    with open_parquet(file) as parquet:
+        return parquet.read(columns=[name])[name].combine_chunks()
 
 
 @lru_cache(maxsize=2)

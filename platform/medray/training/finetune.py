@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from medray.corpus.tokenizer import load_tokenizer
+from medray.corpus.tokens.tokenizer import load_tokenizer
 from medray.errors import InputError
 from medray.instruct.inputs import QuestionInput, load_questions
 from medray.instruct.prompts import prompt_for, response_for

@@ -7,19 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
-import pyarrow as pa
 from pydantic import Field
 
-from medray.corpus.tokenizer import load_tokenizer
+from medray.corpus.folders import CorpusFolders
+from medray.corpus.tokens.tokenizer import load_tokenizer
 from medray.errors import InputError
 from medray.models.folder import load_model, save_model
 from medray.models.small import NewModelConfig, make_model
 from medray.pipeline import Job, StageContext, StageResult
 from medray.recipe import Config, InputFolder, Reference
 from medray.storage.location import Location
-from medray.storage.shards import open_parquet
-from medray.training.batches import Sequences
+from medray.training.batches import Sequences, read_windows
 from medray.training.config import TrainingConfig, TrainingStageConfig
 from medray.training.loop import Assembly
 from medray.training.trainer import check_workers, fit
@@ -54,12 +52,12 @@ class PretrainTask:
     output: Location
 
     def build(self) -> Assembly:
-        tokenizer = load_tokenizer((self.corpus / "tokenizer").local_path())
+        tokenizer = load_tokenizer(CorpusFolders.read(self.corpus).tokenizer.local_copy())
         if self.base is not None:
             model = load_model(self.base)
         else:
             model = make_model(self.new_model, tokenizer, self.seed)
-        return Assembly(model, read_windows(self.corpus), None, tokenizer)
+        return Assembly(model, windows_of(self.corpus), None, tokenizer)
 
     def export(self, assembly: Assembly, weights: dict[str, Any]) -> None:
         export_model(assembly, weights, self.output / "model")
@@ -73,16 +71,10 @@ def export_model(assembly: Assembly, weights: dict[str, Any], target: Location) 
         target.upload(Path(folder))
 
 
-def read_windows(corpus: Location) -> Sequences:
-    """Read all windows of a corpus, in the order of their files' names; every token is a label."""
-    lists = []
-    for file in (corpus / "windows" / "windows").files():
-        with open_parquet(file) as parquet:
-            lists.append(parquet.read(columns=["tokens"])["tokens"].combine_chunks())
-    column = pa.concat_arrays(lists)
-    tokens = column.flatten().to_numpy(zero_copy_only=False).astype(np.int32)
-    offsets = np.concatenate([[0], np.cumsum(column.value_lengths().to_numpy())])
-    return Sequences(tokens, tokens, offsets.astype(np.int64))
+def windows_of(corpus: Location) -> Sequences:
+    """Return all windows of a corpus, in the order of their files' names."""
+    files = CorpusFolders.read(corpus).windows.files()
+    return read_windows(file for file in files if file.name.endswith(".parquet"))
 
 
 def check(config: PretrainConfig, context: StageContext) -> None:
@@ -93,7 +85,7 @@ def check(config: PretrainConfig, context: StageContext) -> None:
 def check_vocabulary(base: Path, corpus: Location, stage: str) -> None:
     """A model reads token numbers: a corpus cut by another tokenizer would be noise to it."""
     own = load_tokenizer(base).get_vocab()
-    if own != load_tokenizer((corpus / "tokenizer").local_path()).get_vocab():
+    if own != load_tokenizer(CorpusFolders.read(corpus).tokenizer.local_copy()).get_vocab():
         raise InputError(
             f"stages.{stage}.model.folder: the tokenizer of {base} is not the corpus's; set the "
             "curate stage's tokenizer.folder to that folder"

@@ -8,7 +8,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from medray.corpus.tokenizer import train_tokenizer
+from medray.corpus.tokens.tokenizer import train_tokenizer
 from medray.errors import InputError
 from medray.models.folder import load_model, save_model
 from medray.models.small import NewModelConfig, make_model

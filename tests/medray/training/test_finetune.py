@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medray.corpus.tokenizer import train_tokenizer
+from medray.corpus.tokens.tokenizer import train_tokenizer
 from medray.instruct.prompts import prompt_for, response_for
 from medray.instruct.questions import Question
 from medray.languages import LANGUAGES

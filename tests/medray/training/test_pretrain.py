@@ -8,48 +8,67 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from medray.corpus.tokenizer import train_tokenizer
+from medray.corpus.folders import CorpusFolders
+from medray.corpus.tokens.tokenizer import train_tokenizer
 from medray.errors import InputError
 from medray.models.folder import save_model
 from medray.models.small import NewModelConfig, make_model
 from medray.storage.location import Location
 from medray.training import pretrain
-from medray.training.pretrain import read_windows
+from medray.training.pretrain import windows_of
 
 
-def windows(folder: Path, name: str, tokens: list[list[int]]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    column = pa.array(tokens, pa.list_(pa.int32()))
-    pq.write_table(pa.table({"tokens": column}), folder / name)
+def windows(file: Path, tokens: list[list[int]]) -> None:
+    """Write a file of windows of three tokens, the shorter ones padded with 9."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    padded = [window + [9] * (3 - len(window)) for window in tokens]
+    columns = {
+        "tokens": pa.array(padded, pa.list_(pa.int32(), 3)),
+        "length": pa.array([len(window) for window in tokens], pa.int32()),
+    }
+    pq.write_table(pa.table(columns), file)
 
 
-def test_all_windows_are_read_in_order_and_every_token_is_a_label(tmp_path: Path) -> None:
-    windows(tmp_path / "windows" / "windows", "b.parquet", [[7, 8]])
-    windows(tmp_path / "windows" / "windows", "a.parquet", [[1, 2, 3], [4]])
-    found = read_windows(Location.of(tmp_path))
+@pytest.fixture
+def corpus(tmp_path: Path) -> CorpusFolders:
+    """Where a corpus's parts lie, written down as the curate job does."""
+    folders = CorpusFolders(
+        **{name: Location.of(tmp_path / name) for name in CorpusFolders.__dataclass_fields__}
+    )
+    folders.write(Location.of(tmp_path))
+    return folders
+
+
+def test_all_windows_are_read_in_order_and_every_token_is_a_label(
+    corpus: CorpusFolders, tmp_path: Path
+) -> None:
+    windows(tmp_path / "windows" / "b.parquet", [[7, 8]])
+    windows(tmp_path / "windows" / "a.parquet", [[1, 2, 3], [4]])
+    found = windows_of(Location.of(tmp_path))
     assert found.tokens.tolist() == [1, 2, 3, 4, 7, 8]
     assert found.labels.tolist() == found.tokens.tolist()
     assert found.offsets.tolist() == [0, 3, 4, 6]
 
 
-def test_what_a_kill_left_half_written_is_not_read(tmp_path: Path) -> None:
-    folder = tmp_path / "windows" / "windows"
-    windows(folder, "a.parquet", [[1, 2, 3]])
-    windows(folder, ".a.parquet.0123456789abcdef.partial", [[1, 2, 3]])
+def test_what_a_kill_left_half_written_is_not_read(corpus: CorpusFolders, tmp_path: Path) -> None:
+    folder = tmp_path / "windows"
+    windows(folder / "a.parquet", [[1, 2, 3]])
     (folder / ".b.parquet.0123456789abcdef.partial").write_bytes(b"PAR1torn")
-    assert len(read_windows(Location.of(tmp_path))) == 1
+    assert len(windows_of(Location.of(tmp_path))) == 1
 
 
-def test_a_base_model_with_another_tokenizer_than_the_corpus_is_refused(tmp_path: Path) -> None:
-    base, corpus = tmp_path / "base", tmp_path / "corpus"
+def test_a_base_model_with_another_tokenizer_than_the_corpus_is_refused(
+    corpus: CorpusFolders, tmp_path: Path
+) -> None:
+    base = tmp_path / "base"
     own = train_tokenizer(iter(["fever and cough"] * 3), 300)
     sizes = NewModelConfig(
         hidden_size=16, layers=1, attention_heads=1, key_value_heads=1, feed_forward_size=16
     )
     model = make_model(sizes, own, 0)
     save_model(model, model.state_dict(), own, base)
-    train_tokenizer(iter(["fièvre et toux"] * 3), 310).save_pretrained(corpus / "tokenizer")
+    train_tokenizer(iter(["fièvre et toux"] * 3), 310).save_pretrained(corpus.tokenizer.path)
     with pytest.raises(InputError, match=r"stages\.pretrain\.model\.folder: the tokenizer of"):
-        pretrain.check_vocabulary(base, Location.of(corpus), "pretrain")
-    own.save_pretrained(corpus / "tokenizer")
-    pretrain.check_vocabulary(base, Location.of(corpus), "pretrain")
+        pretrain.check_vocabulary(base, Location.of(tmp_path), "pretrain")
+    own.save_pretrained(corpus.tokenizer.path)
+    pretrain.check_vocabulary(base, Location.of(tmp_path), "pretrain")

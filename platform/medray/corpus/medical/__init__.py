@@ -1,0 +1,1 @@
+"""Whether a document is medical: keyword lists, their matching, the filter."""

@@ -1,0 +1,1 @@
+"""Finding keywords in text: one definition, one protocol, engines that differ in speed alone."""

@@ -1,0 +1,1 @@
+"""The curate job's walks over the shards."""

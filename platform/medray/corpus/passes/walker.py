@@ -1,0 +1,111 @@
+"""A pass of the curate job: one walk over the shards, kept as long as what it was made from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from medray.pipeline import StageContext
+from medray.storage.location import PARTIAL, Location
+from medray.storage.mapping import Work, run_shards
+from medray.storage.receipts import LEDGER_NAME, Ledger
+from medray.storage.shards import Receipt, Shard
+
+PASS_NAME = "pass.json"
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass: its folder ``<stage>/<name>/<fingerprint>`` and what it is made from.
+
+    The fingerprint is the hash of the pass's own part of the configuration and of the pass before
+    it. So a changed window size cuts new windows of the documents that are there, and a changed
+    filter throws nothing away before its successor is whole.
+    """
+
+    name: str
+    fingerprint: str
+    folder: Location
+    identity: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls, output: Location, name: str, identity: Mapping[str, Any], after: Pass | None = None
+    ) -> Pass:
+        """Return the pass of a name; ``identity`` is plain data."""
+        whole = dict(identity) | ({"after": after.fingerprint} if after else {})
+        text = json.dumps(whole, sort_keys=True, ensure_ascii=False)
+        fingerprint = hashlib.sha256(text.encode()).hexdigest()[:12]
+        return cls(name, fingerprint, output / name / fingerprint, whole)
+
+    @classmethod
+    def earlier(cls, output: Location, name: str) -> list[Pass]:
+        """Return the finished passes of a name that lie in a stage's folder, of any identity."""
+        return [
+            cls(name, folder.name, folder, (folder / PASS_NAME).read_json())
+            for folder in (output / name).folders()
+            if (folder / LEDGER_NAME).is_file() and (folder / PASS_NAME).is_file()
+        ]
+
+    def table(self, name: str, shard_id: str) -> Location:
+        """Return the place of one shard's table."""
+        return self.folder / name / f"{shard_id}.parquet"
+
+    def tables(self, name: str) -> list[tuple[str, Location]]:
+        """Return (language, file) of every table ``name`` that has a row, in plan order."""
+        return [
+            (receipt.language, self.folder / path)
+            for receipt, path in Ledger(self.folder).files()
+            if path.startswith(f"{name}/") and receipt.files[path]["rows"]
+        ]
+
+
+@dataclass
+class Walker:
+    """Does the passes of one stage one after another and remembers them, and their seconds."""
+
+    context: StageContext
+    passes: list[Pass] = field(default_factory=list)
+    timings_s: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def begin(
+        self, name: str, identity: Mapping[str, Any], after: Pass | None = None
+    ) -> Iterator[Pass]:
+        """Yield the pass to do, its identity written down; count its seconds."""
+        one = Pass.of(self.context.output, name, identity, after)
+        self.passes.append(one)
+        if not (one.folder / PASS_NAME).is_file():
+            (one.folder / PASS_NAME).write_json(dict(one.identity))
+        start = time.monotonic()
+        yield one
+        self.timings_s[name] = round(time.monotonic() - start, 2)
+
+    def walk(self, one: Pass, shards: Sequence[Shard], work: Work) -> list[Receipt]:
+        """Do a pass's work on every shard that has no receipt; return all receipts."""
+        self.context.ray.connect()
+        return run_shards(
+            one.name,
+            shards,
+            work,
+            one.folder,
+            cpus_per_task=self.context.ray.cpus_per_core,
+            on_receipt=partial(self.context.log.progress, f"{one.name} shards"),
+        )
+
+    def sweep(self) -> None:
+        """Remove what earlier configurations made, and what killed writers left half written."""
+        for one in self.passes:
+            for folder in (self.context.output / one.name).folders():
+                if folder.name != one.fingerprint:
+                    folder.delete_folder()
+        if self.context.output.is_local:  # an object store shows nothing before it is whole
+            for file in self.context.output.files(with_partial=True):
+                if file.name.endswith(PARTIAL):
+                    file.delete_file()

@@ -1,0 +1,104 @@
+"""The driver with 100,000 shards: planning, going on after a kill, and a step that is finished.
+
+Each line is a fresh process. Receipts are written to disk as workers write them, but none is
+flushed: that is the workers' time. Ray is not needed, for nothing is left to do.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from processes import in_fresh_process
+
+from medray.corpus.documents import DOCUMENT_COLUMNS
+from medray.storage.location import Location
+from medray.storage.mapping import run_shards
+from medray.storage.parquet_shards import plan_parquet
+from medray.storage.receipt_rows import rows_of
+from medray.storage.receipts import ROWS_OF_PART, Ledger
+from medray.storage.shards import Receipt, Shard, ShardOutput
+
+FILES_AND_GROUPS = ((100, 1000), (2000, 50))
+COLUMNS = tuple(name for name in DOCUMENT_COLUMNS.names if name != "document_id")
+TABLES = ("decisions", "kept")
+# As many counts as a first pass gives.
+REASONS = tuple(f"reason_{number}" for number in range(12))
+
+
+def write_files(folder: Path, files: int, groups: int) -> None:
+    """Write Parquet files of tiny row groups, each of its own content."""
+    folder.mkdir()
+    rows = pa.table({name: [name] * groups for name in COLUMNS})
+    for number in range(files):
+        table = rows.set_column(0, COLUMNS[0], pa.array([f"{number} {n}" for n in range(groups)]))
+        pq.write_table(table, folder / f"{number:05}.parquet", row_group_size=1)
+
+
+def plan(folder: Path) -> list[Shard]:
+    """Return one shard for each row group."""
+    files = list(Location.of(folder).files())
+    return plan_parquet("filter", files, COLUMNS, "en", shard_rows=1)
+
+
+def count_plan(folder: Path) -> int:
+    return len(plan(folder))
+
+
+def receipt_of(shard: Shard) -> Receipt:
+    file = {"rows": shard.rows, "size_bytes": 10**6, "sha256": shard.shard_id * 4}
+    tables = {f"{name}/{shard.shard_id}.parquet": file for name in TABLES}
+    counts = {reason: int(shard.shard_id[:4], 16) for reason in REASONS}
+    return Receipt(shard.shard_id, "filter", "en", shard.file.name, counts, tables, 1.0)
+
+
+def leave_off(folder: Path, output: Path, saved: int) -> None:
+    """Leave what a driver leaves that is killed when all is done; ``saved`` receipts in parts."""
+    shards = plan(folder)
+    for name in ("receipts", *TABLES):
+        (output / name).mkdir(parents=True, exist_ok=True)
+    for shard in shards:
+        for name in TABLES:
+            (output / name / f"{shard.shard_id}.parquet").touch()
+    ledger = Ledger(Location.of(output))
+    for first in range(0, saved, ROWS_OF_PART):
+        part = shards[first : min(first + ROWS_OF_PART, saved)]
+        ledger.save(rows_of(receipt_of(shard) for shard in part))
+    for shard in shards[saved:]:
+        text = json.dumps(asdict(receipt_of(shard)), indent=1)
+        (output / "receipts" / f"{shard.shard_id}.json").write_text(text)
+
+
+def walk(folder: Path, output: Path) -> int:
+    """Plan and run a step in which nothing is left to do."""
+
+    def never(shard: Shard) -> Iterator[ShardOutput]:
+        raise AssertionError(shard)
+
+    return len(run_shards("filter", plan(folder), never, Location.of(output)))
+
+
+def main() -> None:
+    print("bench_shards: the driver's peak memory and time, imports included in memory")
+    with tempfile.TemporaryDirectory() as name:
+        for number, (files, groups) in enumerate(FILES_AND_GROUPS):
+            folder = Path(name) / str(number)
+            write_files(folder, files, groups)
+            cost, shards = in_fresh_process(count_plan, folder)
+            print(f"\n{shards} shards: {files} files of {groups} row groups\n  {'plan':44}{cost}")
+        for title, saved in (("saved in parts", shards), ("all single files", 0)):
+            output = Path(name) / f"output{saved}"
+            leave_off(folder, output, saved)
+            cost, _ = in_fresh_process(walk, folder, output)
+            print(f"  {f'plan and go on, receipts {title}':44}{cost}")
+            cost, _ = in_fresh_process(walk, folder, output)
+            print(f"  {'plan and walk over the finished step':44}{cost}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
