@@ -6,10 +6,10 @@ import argparse
 import json
 from typing import Any
 
-from medray.corpus.curate import CurateConfig, first_identity, keyword_lists
+from medray.corpus.curate import JOB_VERSION, CurateConfig, first_identity, keyword_lists
 from medray.corpus.explain import explain, find_decision
 from medray.corpus.passes.first_pass import NAME, check_rethreshold
-from medray.corpus.passes.walker import Pass
+from medray.corpus.passes.walker import Pass, Walker
 from medray.corpus.reports.audit_sheet import read_marked
 from medray.errors import InputError
 from medray.pipeline import Run, StageContext
@@ -42,7 +42,8 @@ def answer(options: argparse.Namespace, run: Run) -> bool:
         return True
     if options.rethreshold:
         for config, context in run.planned("curate"):
-            wanted = Pass.of(context.output, NAME, first_identity(config, context))
+            identity = Walker(context, JOB_VERSION).identity(first_identity(config, context))
+            wanted = Pass.of(context.output, NAME, identity)
             check_rethreshold(context.output, wanted, context.name)
     return False
 

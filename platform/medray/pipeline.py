@@ -183,13 +183,14 @@ class Run:
 
         The context's artifacts are those that are finished.
         """
-        plans = self._plan(list(self.recipe.stages))
+        wanted = [name for name, config in self.recipe.stages.items() if config.job == job]
+        needed = self._needed(wanted)
+        plans = self._plan([name for name in self.recipe.stages if name in needed])
         made = {name: self._finished(name, plan) for name, plan in plans.items()}
         artifacts = {name: artifact for name, artifact in made.items() if artifact is not None}
         return [
-            (config, self._context(name, plans[name], artifacts))
-            for name, config in self.recipe.stages.items()
-            if config.job == job
+            (self.recipe.stages[name], self._context(name, plans[name], artifacts))
+            for name in wanted
         ]
 
     def _context(self, name: str, plan: Plan, artifacts: Mapping[str, Artifact]) -> StageContext:

@@ -69,7 +69,8 @@ def test_batch_that_does_not_divide(capsys: pytest.CaptureFixture[str], tmp_path
 def test_missing_column(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = documents(tmp_path / "a.parquet", columns=("content", "url"))
     line = refused(capsys, tmp_path / "w", *english(file))
-    assert f"{file}: inputs.columns.text: no column text; it has content, url" in line
+    key = "stages.curate.inputs.0.columns.text"
+    assert f"{file}: {key}: no column text; it has content, url" in line
 
 
 def test_truncated_parquet(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

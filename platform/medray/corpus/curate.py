@@ -37,7 +37,8 @@ from medray.corpus.readers import check_input, plan_input
 from medray.corpus.reports.audit import AuditConfig
 from medray.corpus.reports.report import Details
 from medray.corpus.reports.statistics import STEPS, Summary
-from medray.corpus.tokens.tokenizer import TokenizerConfig
+from medray.corpus.tokens.engines import HuggingFaceEngine
+from medray.corpus.tokens.tokenizer import TokenizerConfig, load_tokenizer
 from medray.corpus.tokens.windows import WindowConfig
 from medray.errors import InputError
 from medray.languages import LANGUAGES
@@ -48,6 +49,9 @@ from medray.storage.persistence import persist
 from medray.storage.shards import Receipt, Shard, add_counts, sum_counts
 
 SCANS = "scans"
+# Raise it whenever the same configuration would give another corpus: a changed rule of language
+# check, de-identification, balance, audit, tokenizer training or windows. Every pass is then new.
+JOB_VERSION = 2
 
 
 class CurateConfig(FilterPassConfig, ScreenPassConfig, StageConfig):
@@ -91,7 +95,9 @@ def run(config: CurateConfig, context: StageContext) -> StageResult:
 
 
 def _run(config: CurateConfig, context: StageContext) -> StageResult:
-    walker, shards = Walker(context), plan(config, context)
+    for pattern in unscreened_benchmarks(config, context.recipe):
+        context.log.event(f"benchmark {pattern} is asked later, but not in decontaminate.questions")
+    walker, shards = Walker(context, JOB_VERSION), plan(config, context)
     lists = keyword_lists(config, context)
     first = FirstPass(_part(FilterPassConfig, config), lists, config.inputs_by_origin)
     filtered, read = do_first_pass(walker, shards, first, first_identity(config, context))
@@ -199,9 +205,9 @@ def check(config: CurateConfig, context: StageContext) -> None:
         check_input(entry, files, f"stages.{context.name}.inputs.{number}")
     keyword_lists(config, context)
     check_benchmarks(config.decontaminate, context.files)
-    for pattern in unscreened_benchmarks(config, context.recipe):
-        context.log.event(f"benchmark {pattern} is asked later, but not in decontaminate.questions")
     choose_engine(config.filter.engine)
+    if (folder := _tokenizer_folder(config, context)) is not None:
+        HuggingFaceEngine(load_tokenizer(folder))  # refuses what no engine could take
     if config.scans is None:
         _check_not_empty(plan_inputs(config, context), context)
 
@@ -230,8 +236,9 @@ def keyword_lists(config: CurateConfig, context: StageContext) -> dict[str, Keyw
 
 def depends_on(config: CurateConfig) -> dict[str, str]:
     """Return what comes with medray, not with the recipe: keyword lists, rules' versions."""
+    versions = {"language_check": version("py3langid")}
     cleaning = {f"cleaning/{code}": cleaning_fingerprint(code) for code in config.languages}
-    versions = {
+    versions |= {
         "deduplicate": json.dumps(VERSIONS, sort_keys=True),
         "screened": json.dumps(BENCHMARK_VERSIONS, sort_keys=True),
     }
@@ -255,7 +262,7 @@ def _inputs(context: StageContext, prefix: str) -> dict[str, str]:
 
 def first_identity(config: CurateConfig, context: StageContext) -> dict[str, Any]:
     """Return what the first pass is made from: its configuration, its files' identities."""
-    read = ("inputs.", SCANS, "filter", "keywords/", "cleaning/")
+    read = ("inputs.", SCANS, "filter", "keywords/", "cleaning/", "language_check")
     return {
         "config": identity_config(_part(FilterPassConfig, config)),
         "inputs": [entry.model_dump(mode="json") for entry in config.inputs],
@@ -288,7 +295,7 @@ def _check_any(context: StageContext, receipts: Sequence[Receipt], name: str) ->
 
 JOB = Job(
     "curate",
-    2,
+    JOB_VERSION,
     "corpus",
     CurateConfig,
     run,

@@ -16,7 +16,7 @@ from medray.storage.location import Location
 
 # Told before the rest, in this order.
 _FIRST = ("document_id", "language", "source", "url", "text_hash")
-_TOLD_APART = ("keep", "step", "reason", "copies", "keywords", "spans", "retained_id")
+_TOLD_APART = ("keep", "step", "reason", "copies", "keywords", "spans", "retained_id", "jaccard")
 
 
 def find_decision(corpus: Location, document_id: str) -> dict[str, Any]:
@@ -50,7 +50,8 @@ def explain(
     if row["keyword_count"] is not None:
         yield from _filter_lines(row, config, keywords)
     if row["retained_id"] is not None:
-        yield f"its text is that of {row['retained_id']}: Jaccard similarity {row['jaccard']:.3f}"
+        like = "equal" if row["reason"] == "exact_duplicate" else "nearly equal"
+        yield f"{like} to {row['retained_id']}: Jaccard similarity {row['jaccard']:.3f}"
     for name, value in row.items():
         if value is not None and name not in (*_FIRST, *_TOLD_APART, *_FILTER):
             yield f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}"

@@ -132,7 +132,7 @@ class Location:
         when it is closed. A full disk is an OSError that names the file and the remedy.
         """
         if self.is_local:
-            temporary = Path(f"{self._parent}/.{self.name}.{uuid.uuid4().hex}{PARTIAL}")
+            temporary = Path(f"{self.parent.path}/.{self.name}.{uuid.uuid4().hex}{PARTIAL}")
             temporary.parent.mkdir(parents=True, exist_ok=True)
         else:
             handle, name = tempfile.mkstemp(suffix=PARTIAL)
@@ -157,8 +157,8 @@ class Location:
             temporary.unlink(missing_ok=True)
 
     @property
-    def _parent(self) -> str:
-        return self.path.rsplit("/", 1)[0]
+    def parent(self) -> Location:
+        return Location(self.filesystem, self.path.rsplit("/", 1)[0])
 
     def _upload_file(self, file: Path) -> None:
         with file.open("rb") as source:

@@ -40,6 +40,11 @@ class Ledger:
         """Write one shard's receipt: from now on the shard is done."""
         self._file(receipt.shard_id).write_json(asdict(receipt))
 
+    def committed(self, shard_id: str) -> Receipt | None:
+        """Return a shard's receipt where it lies alone, as it does soon after its commit."""
+        file = self._file(shard_id)
+        return Receipt(**file.read_json()) if file.is_file() else None
+
     def read(self) -> dict[str, Receipt]:
         """Return all receipts by shard id, without their files: those are most of their bytes."""
         return {receipt.shard_id: receipt for receipt in receipts_of(self.open().rows())}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 
@@ -32,7 +33,9 @@ def write_report(
     clusters = summarise_clusters(duplicates.cluster_sizes)
     summary = merge([merge(_summaries(concluded)), clusters])
     folder = output / FOLDER
-    folder.delete_folder()
+    for file in folder.files():
+        if file.name.endswith(".svg"):
+            file.delete_file()
     (folder / "summary.json").write_json(summary.to_json())
     (folder / "corpus.html").write_bytes(render(corpus, summary, details).encode())
     for name, picture in charts(summary, details).items():
@@ -59,9 +62,17 @@ def write_audit(
         sentences[receipt.language] = told
     samples = merge_samples(_samples(concluded), config)
     sample = Sample(samples.rows, {code: n for code, n in sorted(sentences.items()) if n})
-    (output / FOLDER / "audit.csv").write_bytes(to_csv(sample))
+    _keep_marks(output / FOLDER / "audit.csv", to_csv(sample))
     (output / FOLDER / "audit.html").write_bytes(to_html(sample, corpus).encode())
     return sample
+
+
+def _keep_marks(sheet: Location, new: bytes) -> None:
+    """Write a sheet; one that somebody marked where it lay stays beside it, under its hash."""
+    if sheet.is_file() and (old := sheet.read_bytes()) != new:
+        name = f"audit-{hashlib.sha256(old).hexdigest()[:8]}.csv"
+        (sheet.parent / name).write_bytes(old)
+    sheet.write_bytes(new)
 
 
 def write_contamination(output: Location, corpus: str, screened: Pass, seed: int) -> None:

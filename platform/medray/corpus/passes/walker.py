@@ -71,15 +71,20 @@ class Walker:
     """Does the passes of one stage one after another and remembers them, and their seconds."""
 
     context: StageContext
+    job_version: int
     passes: list[Pass] = field(default_factory=list)
     timings_s: dict[str, float] = field(default_factory=dict)
+
+    def identity(self, own: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a pass is made from: its own part, and the version of the job's code."""
+        return dict(own) | {"job_version": self.job_version}
 
     @contextmanager
     def begin(
         self, name: str, identity: Mapping[str, Any], after: Pass | None = None
     ) -> Iterator[Pass]:
         """Yield the pass to do, its identity written down; count its seconds."""
-        one = Pass.of(self.context.output, name, identity, after)
+        one = Pass.of(self.context.output, name, self.identity(identity), after)
         self.passes.append(one)
         if not (one.folder / PASS_NAME).is_file():
             (one.folder / PASS_NAME).write_json(dict(one.identity))

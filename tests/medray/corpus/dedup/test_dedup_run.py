@@ -173,6 +173,7 @@ def test_a_small_corpus_is_compared_in_this_process_to_the_same_end(
     assert evidence(again, corpus) == evidence(result, corpus)
 
 
+@pytest.mark.slow
 def test_partitions_change_nothing(result: DedupResult, corpus: Kept, tmp_path: Path) -> None:
     again = run(corpus, Location.of(tmp_path), partitions=5)
     assert evidence(again, corpus) == evidence(result, corpus)
