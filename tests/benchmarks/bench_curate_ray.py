@@ -32,9 +32,9 @@ from medray.storage.shards import Shard, ShardOutput
 
 CORES = os.cpu_count() or 1
 SHARD_BYTES = 64 * MIB
-SHARDS_OF_LANGUAGE = 3 * CORES
+SHARDS_OF_LANGUAGE = CORES
 GROUP_ROWS = 1000
-ROUNDS = 3
+ROUNDS = 2
 
 Pass = Callable[[Sequence[Shard], Location], object]
 
