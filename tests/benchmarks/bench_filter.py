@@ -21,6 +21,9 @@ from medray.corpus.medical.filter_config import PUBLISHED_THRESHOLDS, MedicalFil
 from medray.corpus.medical.keywords import load_keywords
 from medray.corpus.medical.medical_filter import MedicalFilter
 from medray.languages import LANGUAGES
+from medray.storage.location import Location
+from medray.storage.parquet_shards import read_batches, whole_file
+from medray.storage.table_writer import parquet_writer
 
 FILE_MB = 8.0
 ROW_GROUP_ROWS = 250  # as in the real files
@@ -43,25 +46,22 @@ def file_of(code: str, folder: Path) -> Path:
 
 
 def batches(file: Path) -> Iterator[pa.Table]:
-    """Yield the documents of a file, a few row groups at a time, on one thread."""
-    with pq.ParquetFile(file) as parquet:
-        groups = range(parquet.num_row_groups)
-        for first in groups[::4]:
-            yield parquet.read_row_groups(groups[first : first + 4], COLUMNS, use_threads=False)
+    """Yield the documents of a file as the job reads them: in batches of 8 MiB, on one thread."""
+    return read_batches(whole_file("", Location.of(file), ""), COLUMNS)
 
 
 def write(tables: list[pa.Table], file: Path) -> None:
-    """Write tables as one. A dictionary of long texts would be made and thrown away: 8 % dearer."""
+    """Write tables as one, as the job writes its own."""
     table = pa.concat_tables(tables)
-    repeating = [name for name in ("source", "reason", "timestamp") if name in table.column_names]
-    pq.write_table(table, file, compression="zstd", use_dictionary=repeating)
+    with parquet_writer(file, table.schema) as writer:
+        writer.write_table(table)
 
 
 def filter_file(file: Path, code: str, medical_filter: MedicalFilter, folder: Path) -> float:
     """Write what the filter keeps and what it says of every row; return the share it keeps."""
     kept, decisions = [], []
     for documents in batches(file):
-        judged = medical_filter(documents["text"].combine_chunks(), code)
+        judged = medical_filter(documents["text"].chunk(0), code)
         kept.append(documents.filter(judged.reasons.is_null()))
         columns = {"url": documents["url"], "reason": judged.reasons}
         decisions.append(pa.table(columns | dict(judged.scores)))

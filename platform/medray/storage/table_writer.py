@@ -35,6 +35,19 @@ TOKENS = {"tokens.list.element": "BYTE_STREAM_SPLIT"}
 WITHOUT_RANGE = ("text",)
 
 
+def parquet_writer(file: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """Return a writer of one of medray's tables: zstd, pages with checksums."""
+    return pq.ParquetWriter(
+        file,
+        schema,
+        compression="zstd",
+        write_page_checksum=True,
+        write_statistics=[name for name in schema.names if name not in WITHOUT_RANGE],
+        use_dictionary=[name for name in REPEATING if name in schema.names],
+        column_encoding=TOKENS if "tokens" in schema.names else None,
+    )
+
+
 @dataclass
 class _OpenTable:
     path: str
@@ -75,17 +88,7 @@ class TableWriter:
         if name not in self._tables:
             path = f"{name}/{self.shard_id}.parquet"
             file = self._stack.enter_context((self.output / path).writing())
-            writer = self._stack.enter_context(
-                pq.ParquetWriter(
-                    file,
-                    table.schema,
-                    compression="zstd",
-                    write_page_checksum=True,
-                    write_statistics=[n for n in table.column_names if n not in WITHOUT_RANGE],
-                    use_dictionary=[n for n in REPEATING if n in table.column_names],
-                    column_encoding=TOKENS if "tokens" in table.column_names else None,
-                )
-            )
+            writer = self._stack.enter_context(parquet_writer(file, table.schema))
             self._tables[name] = _OpenTable(path, file, writer)
         self._tables[name].write(table)
 

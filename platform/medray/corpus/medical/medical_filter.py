@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from medray.corpus.documents import KEPT
 from medray.corpus.medical.filter_config import MedicalFilterConfig, Threshold
 from medray.corpus.medical.keywords import KeywordList
+from medray.corpus.medical.matching.compiled import characters_of
 from medray.corpus.medical.matching.ladder import build_matcher, choose_engine
 from medray.corpus.medical.matching.patterns import PatternSet, compile_patterns
 from medray.corpus.medical.matching.protocol import Matcher
@@ -72,15 +73,14 @@ class MedicalFilter:
         if language not in self._matchers:
             self._matchers[language] = build_matcher(self.patterns(language), self.engine)
         scan = self._matchers[language].scan(texts)
-        length = pc.utf8_length(texts).cast(pa.int64())
-        characters = length.to_numpy(zero_copy_only=False)
-        blank = pc.or_(pc.equal(length, 0), pc.utf8_is_space(texts)).to_numpy(zero_copy_only=False)
+        characters = characters_of(texts)
+        blank = (characters == 0) | pc.utf8_is_space(texts).to_numpy(zero_copy_only=False)
         under = scan.covered if self.config.density[language] == "coverage" else scan.summed
         density = (under / np.maximum(characters, 1)).astype(np.float32)
         scores = {
             "keyword_count": pa.array(scan.keyword_count, pa.int32()),
             "density": pa.array(density, pa.float32(), mask=blank),
-            "characters": length,
+            "characters": pa.array(characters),
             "keywords": pa.ListArray.from_arrays(
                 np.append(0, np.cumsum(scan.keyword_count)).astype(np.int32),
                 pa.array(scan.found.astype(np.uint16)),

@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from medray.corpus.medical.matching.kernels import scan_documents
+from medray.corpus.medical.matching.kernels import count_characters, scan_documents
 from medray.corpus.medical.matching.patterns import PatternSet, comparable
-from medray.corpus.medical.matching.protocol import Scan, text_buffers
+from medray.corpus.medical.matching.protocol import Integers, Scan, text_buffers
 from medray.corpus.medical.matching.trie import Tables, build_tables
 
 
@@ -36,3 +36,11 @@ class CompiledMatcher:
         found = np.empty(room, np.int32)
         used = scan_documents(data, offsets, self._tables, counts, found)
         return Scan(counts[:, 0], counts[:, 1], counts[:, 2], found[:used].copy())
+
+
+def characters_of(texts: pa.Array) -> Integers:
+    """Return how many characters (code points) each text has; no nulls among them."""
+    data, offsets = text_buffers(texts)
+    counts = np.empty(len(texts), np.int64)
+    count_characters(data, offsets, counts)
+    return counts

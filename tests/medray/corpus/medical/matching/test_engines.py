@@ -15,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medray.corpus.medical.keywords import load_keywords
+from medray.corpus.medical.matching.characters import WORD as WORD_FLAG
+from medray.corpus.medical.matching.characters import flags_of
 from medray.corpus.medical.matching.ladder import (
     ENGINES,
     Engine,
@@ -128,6 +130,41 @@ def test_the_compiled_engine_finds_what_stands_at_the_end_of_its_buffer(size: in
     patterns = compile_patterns([[word]], "boundary", True)
     for before in ("", " ", " " * 8):
         assert check("compiled", patterns, pa.array([before + word])).found.tolist() == [0]
+
+
+@given(
+    KEYWORDS,
+    st.text(ALPHABET, min_size=1, max_size=30),
+    st.integers(0, 70),
+    st.integers(1, 300),
+    st.sampled_from(MODES),
+    st.booleans(),
+)
+@settings(max_examples=150, deadline=None)
+def test_the_compiled_engine_equals_the_reference_across_its_blocks(
+    words: list[list[str]], text: str, shift: int, repeats: int, match: Match, spaced: bool
+) -> None:
+    """It takes 64 bytes at once and 4096 of them in a row; here patterns stand across both."""
+    long = "." * shift + text * repeats
+    patterns = compile_patterns(words, match, spaced)
+    check("compiled", patterns, pa.array(["a", long, "b" + long[::-1], text]))
+
+
+@pytest.mark.parametrize("shift", range(66))
+def test_a_word_begins_behind_any_letter_that_only_looks_like_one(shift: int) -> None:
+    """What is skipped without asking the rules follows a letter: no sign, no other alphabet's."""
+    patterns = compile_patterns([["fever"], ["жар"]], "prefix", True)
+    signs = ("×", "«", "—", "҂", "、", "😀", "")
+    in_words = ("Ж", "é", "z", "_", "Ѐ", "ѿ", "\u0301")
+    ways = [way + word for way in (*signs, *in_words) for word in ("fever", "жар")]
+    found = check("compiled", patterns, pa.array(["." * shift + way for way in ways]))
+    assert found.keyword_count.tolist() == [1] * 2 * len(signs) + [0] * 2 * len(in_words)
+
+
+def test_the_lead_bytes_that_the_compiled_engine_takes_for_a_words_middle_are_letters_all() -> None:
+    for code_point in range(0x400, 0x480):
+        assert chr(code_point).encode()[0] in (0xD0, 0xD1)
+        assert flags_of(chr(code_point)) & WORD_FLAG
 
 
 @pytest.mark.parametrize("engine", FAST)
