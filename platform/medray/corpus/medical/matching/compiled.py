@@ -13,6 +13,10 @@ from medray.corpus.medical.matching.patterns import PatternSet, comparable
 from medray.corpus.medical.matching.protocol import Integers, Scan, text_buffers
 from medray.corpus.medical.matching.trie import Tables, build_tables
 
+# Numbers of keywords that one call can tell: a batch of 8 MiB has some 20,000. What is not written
+# takes no memory of the machine.
+FOUND_ROOM = 1 << 18
+
 
 @dataclass(frozen=True)
 class CompiledMatcher:
@@ -31,11 +35,12 @@ class CompiledMatcher:
     def scan(self, texts: pa.Array) -> Scan:
         data, offsets = text_buffers(comparable(texts, self.patterns.case))
         counts = np.empty((len(texts), 3), np.int64)
-        # An upper bound, mostly never written and so never taken from the machine's memory.
-        room = min(len(texts) * self.patterns.keywords, len(data))
-        found = np.empty(room, np.int32)
-        used = scan_documents(data, offsets, self._tables, counts, found)
-        return Scan(counts[:, 0], counts[:, 1], counts[:, 2], found[:used].copy())
+        found, first = [np.empty(0, np.int32)], 0
+        while first < len(texts):
+            room = np.empty(max(FOUND_ROOM, self.patterns.keywords), np.int32)
+            first, used = scan_documents(data, offsets, self._tables, first, counts, room)
+            found.append(room[:used])
+        return Scan(counts[:, 0], counts[:, 1], counts[:, 2], np.concatenate(found))
 
 
 def characters_of(texts: pa.Array) -> Integers:

@@ -269,12 +269,13 @@ def count_characters(data: Bytes, offsets: Integers, counts: Integers) -> None:
 
 @njit(cache=True, nogil=True)
 def scan_documents(
-    data: Bytes, offsets: Integers, tables: Tables, counts: Integers, found: Numbers
-) -> int:
-    """Count every document of a buffer.
+    data: Bytes, offsets: Integers, tables: Tables, first: int, counts: Integers, found: Numbers
+) -> tuple[int, int]:
+    """Count the documents of a buffer from ``first`` on, as far as ``found`` has room for them.
 
     ``counts`` [n, 3] takes distinct keywords, covered and summed characters; ``found`` takes the
-    numbers of the distinct keywords, document by document. Returns how many there are.
+    numbers of the distinct keywords, document by document, and must have room for all keywords.
+    Returns (the document to go on with, how many numbers there are).
     """
     # As single arrays: the whole of the tables, given to a function, is copied at every call.
     bits, factor, flags = tables.bits, tables.factor, tables.flags
@@ -286,7 +287,9 @@ def scan_documents(
     free = np.zeros(tables.keywords, np.int64)
     marks = np.empty(_CHUNK_BYTES, np.uint8)
     places = np.empty(_CHUNK_BYTES + 8, np.int64)
-    for document in range(len(offsets) - 1):
+    for document in range(first, len(offsets) - 1):
+        if len(found) - tally[_FOUND] < tables.keywords:
+            return document, int(tally[_FOUND])
         begin, end = offsets[document], offsets[document + 1]
         tally[_COVERED] = tally[_SUMMED] = 0
         tally[_REACHED] = begin
@@ -320,4 +323,4 @@ def scan_documents(
         counts[document, 0] = tally[_FOUND] - found_before
         counts[document, 1] = tally[_COVERED]
         counts[document, 2] = tally[_SUMMED]
-    return int(tally[_FOUND])
+    return len(offsets) - 1, int(tally[_FOUND])

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from medray.corpus.medical.keywords import load_keywords
 from medray.corpus.medical.matching.characters import WORD as WORD_FLAG
 from medray.corpus.medical.matching.characters import flags_of
+from medray.corpus.medical.matching.compiled import FOUND_ROOM
 from medray.corpus.medical.matching.ladder import (
     ENGINES,
     Engine,
@@ -165,6 +166,20 @@ def test_the_lead_bytes_that_the_compiled_engine_takes_for_a_words_middle_are_le
     for code_point in range(0x400, 0x480):
         assert chr(code_point).encode()[0] in (0xD0, 0xD1)
         assert flags_of(chr(code_point)) & WORD_FLAG
+
+
+def test_a_text_may_hold_more_keywords_than_bytes_and_a_batch_more_than_fit_at_once() -> None:
+    letters = "abcdefgh"
+    words = [letters[a:b] for a in range(8) for b in range(a + 1, 9)]  # 36 in 8 bytes
+    patterns = compile_patterns([[word] for word in words], "substring", True)
+    texts = pa.array([letters] * (FOUND_ROOM // 36 + 2))
+    scan = build_matcher(patterns, "compiled").scan(texts)
+    assert set(scan.keyword_count.tolist()) == {36}
+    assert len(scan.found) == 36 * len(texts)
+    assert (
+        rows(check("compiled", patterns, texts[:2]))
+        == [(36, 8, sum(map(len, words)), scan.found[-36:].tolist())] * 2
+    )
 
 
 @pytest.mark.parametrize("engine", FAST)
