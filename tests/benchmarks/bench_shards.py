@@ -1,22 +1,28 @@
 """The driver with 100,000 shards: planning, going on after a kill, and a step that is finished.
 
 Each line is a fresh process. Receipts are written to disk as workers write them, but none is
-flushed: that is the workers' time. Ray is not needed, for nothing is left to do.
+flushed: that is the workers' time. Ray is needed for the last line alone, the merging of tables.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import ray
 from processes import in_fresh_process
 
 from medray.corpus.documents import DOCUMENT_COLUMNS
+from medray.corpus.passes.decision_pass import KEYWORD_COUNTS
+from medray.corpus.reports.statistics import Summary, merge_tables, summarise_keywords
+from medray.storage.folding import MERGED, merge_group, plan_groups, read_tables
 from medray.storage.location import Location
 from medray.storage.mapping import run_shards
 from medray.storage.parquet_shards import plan_parquet
@@ -27,6 +33,7 @@ from medray.storage.shards import Receipt, Shard, ShardOutput
 FILES_AND_GROUPS = ((100, 1000), (2000, 50))
 COLUMNS = tuple(name for name in DOCUMENT_COLUMNS.names if name != "document_id")
 TABLES = ("decisions", "kept")
+FOLDED_TABLES, KEYWORDS = 20_000, 200
 # As many counts as a first pass gives.
 REASONS = tuple(f"reason_{number}" for number in range(12))
 
@@ -83,6 +90,39 @@ def walk(folder: Path, output: Path) -> int:
     return len(run_shards("filter", plan(folder), never, Location.of(output)))
 
 
+def write_summaries(output: Path) -> None:
+    """Leave a finished pass whose shards have one summary each, of 200 keywords."""
+    (output / "summary").mkdir(parents=True)
+    words = [f"keyword{number}" for number in range(KEYWORDS)]
+    counted = pa.table(
+        {
+            "language": ["en"] * KEYWORDS,
+            "keyword": words,
+            "documents": list(range(KEYWORDS)),
+            "kept_documents": list(range(KEYWORDS)),
+        }
+    )
+    table = summarise_keywords(counted.cast(KEYWORD_COUNTS)).to_table()
+    file = {"rows": 1, "size_bytes": 10**4, "sha256": "0" * 64}
+    receipts = []
+    for number in range(FOLDED_TABLES):
+        path = f"summary/{number:016x}.parquet"
+        pq.write_table(table, output / path, compression="zstd")
+        receipts.append(Receipt(f"{number:016x}", "decisions", "en", "a", {}, {path: file}))
+    Ledger(Location.of(output)).write(rows_of(receipts))
+
+
+def fold(output: Path, folded: Path) -> int:
+    """Merge the summaries as the curate job does; return the last keyword's documents."""
+    ray.init(num_cpus=os.cpu_count(), include_dashboard=False, log_to_driver=False)
+    step, merged = Location.of(output), Location.of(folded)
+    work = partial(merge_group, name="summary", merge=merge_tables)
+    run_shards("fold", plan_groups(step), work, merged)
+    total = Summary.from_table(merge_tables(read_tables(merged, MERGED)))
+    ray.shutdown()
+    return int(total.rows("keywords")[-1]["documents"])
+
+
 def main() -> None:
     print("bench_shards: the driver's peak memory and time, imports included in memory")
     with tempfile.TemporaryDirectory() as name:
@@ -98,6 +138,14 @@ def main() -> None:
             print(f"  {f'plan and go on, receipts {title}':44}{cost}")
             cost, _ = in_fresh_process(walk, folder, output)
             print(f"  {'plan and walk over the finished step':44}{cost}", flush=True)
+        measure_fold(Path(name))
+
+
+def measure_fold(folder: Path) -> None:
+    """Print what merging the summaries of 20,000 shards costs the driver."""
+    write_summaries(folder / "summaries")
+    cost, _ = in_fresh_process(fold, folder / "summaries", folder / "folded")
+    print(f"\n{FOLDED_TABLES} tables of shards\n  {'merge by groups, Ray started':44}{cost}")
 
 
 if __name__ == "__main__":

@@ -118,10 +118,10 @@ def _run(config: CurateConfig, context: StageContext) -> StageResult:
         walker, documents_of(screened, left), concluded, tokenizer, gate.engine, config.windows
     )
     details = _details(config, duplicates, balance)
-    summary = write_report(context.output, context.recipe.name, concluded, duplicates, details)
-    write_audit(context.output, context.recipe.name, concluded, decided, config.audit)
+    summary = write_report(walker, concluded, duplicates, details)
+    write_audit(walker, concluded, decided, config.audit)
     if not config.decontaminate.is_empty:
-        write_contamination(context.output, context.recipe.name, screened, context.seed)
+        write_contamination(walker, screened)
     walker.sweep()
     CorpusFolders(
         decisions=concluded.folder / "decisions",

@@ -52,7 +52,7 @@ class Ledger:
     def open(self) -> ReceiptBook:
         """Return all receipts as a book that more can be written in."""
         book = ReceiptBook(self)
-        for file in (self.output / LEDGER_NAME, *self._kept(".parquet")):
+        for file in (self.file, *self._kept(".parquet")):
             if file.is_file():
                 book.enter(_read(file))
         loose = [file for file in self._kept(".json") if file.name[: -len(".json")] not in book]
@@ -70,18 +70,37 @@ class Ledger:
         Of a step that was closed before and has no new receipt, nothing is read or written. The
         folder of single receipts goes last: where it still lies, closing was broken off.
         """
-        if (self.output / RECEIPTS).exists() or not (self.output / LEDGER_NAME).is_file():
-            _write(self.output / LEDGER_NAME, rows)
+        if (self.output / RECEIPTS).exists() or not self.file.is_file():
+            self.write(rows)
             self._sweep()
             (self.output / RECEIPTS).delete_folder()
 
-    def files(self) -> Iterator[tuple[Receipt, str]]:
-        """Yield (receipt, path below the output) of every table that a finished step wrote."""
-        if not (self.output / LEDGER_NAME).is_file():
+    def write(self, rows: pa.Table) -> None:
+        """Make ``rows`` the receipts of a finished step; nothing is swept."""
+        _write(self.file, rows)
+
+    @property
+    def file(self) -> Location:
+        """The file of a finished step's receipts."""
+        return self.output / LEDGER_NAME
+
+    def count(self) -> int:
+        """Return how many receipts a finished step has; 0 of a step that is not finished."""
+        if not self.file.is_file():
+            return 0
+        with open_parquet(self.file) as parquet:
+            return int(parquet.metadata.num_rows)
+
+    def files(self, first: int = 0, end: int | None = None) -> Iterator[tuple[Receipt, str]]:
+        """Yield (receipt, path below the output) of every table that a finished step wrote.
+
+        ``first``, ``end``: of this range of receipts alone; little more than these is read.
+        """
+        if not self.file.is_file():
             return
-        with open_parquet(self.output / LEDGER_NAME) as parquet:
-            for batch in parquet.iter_batches(batch_size=ROWS_OF_PART):
-                for receipt in receipts_of(pa.Table.from_batches([batch]), with_files=True):
+        with open_parquet(self.file) as parquet:
+            for rows in _read_range(parquet, first, end):
+                for receipt in receipts_of(rows, with_files=True):
                     for path in receipt.files:
                         yield receipt, path
 
@@ -146,6 +165,18 @@ class ReceiptBook:
 def _read(file: Location) -> pa.Table:
     with open_parquet(file) as parquet:
         return parquet.read(use_threads=False)
+
+
+def _read_range(parquet: pq.ParquetFile, first: int, end: int | None) -> Iterator[pa.Table]:
+    """Yield the rows of a ledger from ``first`` up to, not including, ``end``, by row groups."""
+    before = 0
+    for group in range(parquet.num_row_groups):
+        after = before + parquet.metadata.row_group(group).num_rows
+        here = range(max(first, before), after if end is None else min(end, after))
+        if here:
+            rows = parquet.read_row_group(group, use_threads=False)
+            yield rows.slice(here.start - before, len(here))
+        before = after
 
 
 def _write(file: Location, rows: pa.Table) -> None:

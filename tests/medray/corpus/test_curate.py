@@ -20,6 +20,7 @@ from medray.corpus.passes.window_pass import window_shard
 from medray.corpus.steps import Judged
 from medray.corpus.tokens.tokenizer import train_tokenizer
 from medray.corpus.tokens.windows import WindowConfig
+from medray.storage.folding import read_tables
 from medray.storage.location import Location
 from medray.storage.parquet_shards import whole_file
 from medray.storage.receipts import Ledger
@@ -146,9 +147,8 @@ def test_the_last_word_joins_what_every_pass_said(bench: Workbench) -> None:
 
 
 def test_balancing_gives_copies_and_sends_documents_away(bench: Workbench) -> None:
-    assert {group: number for group, (number, _) in count_sources(bench.screened).items()} == {
-        ("en", "tests"): 3
-    }
+    sources = count_sources(read_tables(bench.screened.folder, "sources"))
+    assert {group: number for group, (number, _) in sources.items()} == {("en", "tests"): 3}
     thrice = bench.conclude(bench.conclusion({("en", "tests"): 3.0}))
     assert thrice["copies"].to_pylist() == [3 * int(reason == "kept") for reason in REASONS]
     none = bench.conclude(bench.conclusion({("en", "tests"): 0.0}))
@@ -162,7 +162,7 @@ def test_a_corpus_without_sources_can_be_balanced(tmp_path: Path) -> None:
     bench = Workbench(tmp_path, [MEDICAL], source=None)
     bench.filter()
     bench.screen()
-    (group,) = count_sources(bench.screened)
+    (group,) = count_sources(read_tables(bench.screened.folder, "sources"))
     final = bench.conclude(bench.conclusion({group: 2.0}))
     assert final["copies"].to_pylist() == [2]
 

@@ -18,6 +18,17 @@ from medray.languages import LANGUAGES
 from medray.storage.location import Location
 
 COLUMNS = ("number", *CONTAMINATION.names, "remark")
+COUNTS = pa.schema(
+    [("language", pa.string()), ("benchmark", pa.string()), ("paragraphs", pa.int64()),
+     ("documents", pa.int64())]
+)  # fmt: skip
+# A sample as one row of a table.
+FLAGGED = pa.schema(
+    [
+        ("rows", pa.list_(pa.struct(list(CONTAMINATION)))),
+        ("counts", pa.list_(pa.struct(list(COUNTS)))),
+    ]
+)
 CSV_NAME, HTML_NAME = "contamination.csv", "contamination.html"
 
 
@@ -33,6 +44,31 @@ class FlaggedSample:
     paragraphs: Mapping[tuple[str, str], int]
     documents: Mapping[tuple[str, str], int]
 
+    def to_table(self) -> pa.Table:
+        """Return one row (FLAGGED) that holds it."""
+        counts = [
+            (language, benchmark, number, self.documents[language, benchmark])
+            for (language, benchmark), number in sorted(self.paragraphs.items())
+        ]
+        names = COUNTS.names
+        row = {
+            "rows": self.rows.to_pylist(),
+            "counts": [dict(zip(names, count, strict=True)) for count in counts],
+        }
+        return pa.Table.from_pylist([row], schema=FLAGGED)
+
+    @classmethod
+    def from_table(cls, table: pa.Table) -> FlaggedSample:
+        """Return the sample that ``to_table`` made a row of."""
+        (row,) = table.to_pylist()
+        rows = pa.Table.from_pylist(row["rows"], schema=CONTAMINATION)
+        keys = [(count["language"], count["benchmark"]) for count in row["counts"]]
+        told = [
+            dict(zip(keys, (count[name] for count in row["counts"]), strict=True))
+            for name in ("paragraphs", "documents")
+        ]
+        return cls(rows, *told)
+
 
 def draw_sample(evidence: Iterable[pa.Table], seed: int, per_language: int) -> FlaggedSample:
     """Draw at most ``per_language`` removals of each language, each with the same chance.
@@ -40,15 +76,23 @@ def draw_sample(evidence: Iterable[pa.Table], seed: int, per_language: int) -> F
     ``evidence``: CONTAMINATION, in pieces; a document's rows lie in one piece. The order of the
     pieces does not matter: a removal's rank is a hash of seed, document and paragraph.
     """
+    return merge_flagged(map(_all_of, evidence), seed, per_language)
+
+
+def draw_sample_row(evidence: Iterable[pa.Table], seed: int, per_language: int) -> pa.Table:
+    """Return the sample as a row (FLAGGED), to be merged with those of other shards."""
+    return draw_sample(evidence, seed, per_language).to_table()
+
+
+def merge_flagged(samples: Iterable[FlaggedSample], seed: int, per_language: int) -> FlaggedSample:
+    """Return the sample of all that the samples were drawn from; of none, an empty one."""
     kept: dict[str, list[tuple[int, str, int, dict[str, object]]]] = {}
     paragraphs: Counter[tuple[str, str]] = Counter()
     documents: Counter[tuple[str, str]] = Counter()
-    for table in evidence:
-        rows = table.to_pylist()
-        paragraphs.update((row["language"], row["benchmark"]) for row in rows)
-        touched = {(row["document_id"], row["language"], row["benchmark"]) for row in rows}
-        documents.update((language, benchmark) for _, language, benchmark in touched)
-        for row in rows:
+    for sample in samples:
+        paragraphs.update(sample.paragraphs)
+        documents.update(sample.documents)
+        for row in sample.rows.to_pylist():
             document, paragraph = row["document_id"], row["paragraph"]
             name = f"contamination:{document}:{paragraph}".encode()
             rank = xxhash.xxh3_64_intdigest(name, seed)
@@ -63,18 +107,19 @@ def draw_sample(evidence: Iterable[pa.Table], seed: int, per_language: int) -> F
     )
 
 
-def write_sample(
-    evidence: Iterable[pa.Table],
-    folder: Location,
-    corpus: str,
-    seed: int = 0,
-    per_language: int = 50,
-) -> FlaggedSample:
-    """Write ``contamination.csv`` and ``contamination.html`` into a folder; return the sample."""
-    sample = draw_sample(evidence, seed, per_language)
+def _all_of(table: pa.Table) -> FlaggedSample:
+    """Return a piece of evidence as the sample that leaves nothing out."""
+    names = table.select(["document_id", "language", "benchmark"]).to_pylist()
+    paragraphs = Counter((row["language"], row["benchmark"]) for row in names)
+    touched = {(row["document_id"], row["language"], row["benchmark"]) for row in names}
+    documents = Counter((language, benchmark) for _, language, benchmark in touched)
+    return FlaggedSample(table, paragraphs, documents)
+
+
+def write_sample(sample: FlaggedSample, folder: Location, corpus: str) -> None:
+    """Write ``contamination.csv`` and ``contamination.html`` into a folder."""
     (folder / CSV_NAME).write_bytes(to_csv(sample))
     (folder / HTML_NAME).write_bytes(to_html(sample, corpus).encode())
-    return sample
 
 
 def to_csv(sample: FlaggedSample) -> bytes:

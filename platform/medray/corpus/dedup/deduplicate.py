@@ -21,7 +21,7 @@ from medray.corpus.dedup.evidence import (
     write_evidence,
 )
 from medray.corpus.dedup.minhash import SIGNATURE_VERSION
-from medray.corpus.dedup.plan import REMOVED, Desk, removed_folder
+from medray.corpus.dedup.plan import EVIDENCE, REMOVED, Desk, evidence_folder, removed_folder
 from medray.corpus.dedup.ray_tables import Means
 from medray.corpus.dedup.signature_pass import plan_signatures, sign_shard
 from medray.corpus.dedup.verification import select, verify_pairs
@@ -58,7 +58,7 @@ class DedupResult:
 
     def evidence(self) -> Location:
         """Return the folder of all tables of removals (``evidence.EVIDENCE``)."""
-        return self.work / REMOVED
+        return evidence_folder(self.work)
 
     def removed(self, kept_file: Location) -> pa.Table:
         """Return the removals among one kept file's documents, by row; perhaps none."""
@@ -66,7 +66,7 @@ class DedupResult:
 
 
 def deduplicate(
-    kept: Sequence[tuple[str, Location]],
+    tables: Sequence[Shard],
     config: DeduplicateConfig,
     work: Location,
     ray: RayRuntime,
@@ -75,15 +75,15 @@ def deduplicate(
     partitions: int | None = None,
     on_receipt: Callable[[int, int], None] = lambda done, total: None,
 ) -> DedupResult:
-    """Find the documents to remove from (language, Parquet file) pairs, whose order ranks them.
+    """Find the documents to remove from tables (``Pass.shards``), whose order ranks them.
 
-    The files have columns document_id, text and source, and names of their own. ``work`` belongs
+    They have columns document_id, text and source, and names of their own. ``work`` belongs
     to one config: a run that was killed goes on there with the signatures it has, and a finished
     one is not done again. ``partitions`` overrides in how many pieces hashes are shuffled; it
     never changes the result. Raises InputError for unusable files, and for a source that loses
     too much where the config says stop.
     """
-    shards = plan_signatures(kept)
+    shards = plan_signatures(tables)
     fingerprint = _fingerprint(shards, config)
     told = _finished(work, fingerprint)
     if told is None:
@@ -139,6 +139,7 @@ def _deduplicate(
 def _fingerprint(shards: Sequence[Shard], config: DeduplicateConfig) -> str:
     whole = [
         VERSIONS,
+        f"{REMOVED}/{EVIDENCE}",  # where its tables lie: what lies elsewhere is not found
         config.model_dump(mode="json", exclude={"alarm"}),
         [shard.shard_id for shard in shards],
     ]

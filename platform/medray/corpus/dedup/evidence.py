@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from medray.corpus.dedup.config import SourceAlarm
 from medray.corpus.dedup.keys import Keys, rows_of, shard_numbers
-from medray.corpus.dedup.plan import Desk, key_range
+from medray.corpus.dedup.plan import REMOVED, Desk, key_range
 from medray.corpus.dedup.ray_tables import (
     Tables,
     bring_together,
@@ -24,8 +24,10 @@ from medray.corpus.dedup.ray_tables import (
     split_lists,
     write,
 )
-from medray.storage.location import Location
-from medray.storage.shards import Shard
+from medray.storage.location import Location, sha256_of
+from medray.storage.receipt_rows import rows_of as rows_of_receipts
+from medray.storage.receipts import ROWS_OF_PART, Ledger
+from medray.storage.shards import Receipt, Shard
 
 EXACT_DUPLICATE, NEAR_DUPLICATE = "exact_duplicate", "near_duplicate"
 REASONS = (EXACT_DUPLICATE, NEAR_DUPLICATE)
@@ -42,6 +44,7 @@ EVIDENCE = pa.schema(
         ("row", pa.int64()),  # of the removed document, in its kept file
     ]
 )
+_TOLD = ("rows", "size_bytes", "sha256")
 _DESCRIBED = {
     "removed": pa.int64(),
     "retained_id": pa.string(),
@@ -50,13 +53,28 @@ _DESCRIBED = {
     "exact": pa.bool_(),
 }
 SOURCES = pa.schema([("language", pa.string()), ("source", pa.string()), ("documents", pa.int64())])
+# One row for each table of removals: of which shard, what its file is, which sources lost how much.
+WRITTEN = pa.schema(
+    [
+        ("number", pa.int64()),
+        ("shard_id", pa.string()),
+        ("file", pa.string()),
+        ("language", pa.string()),
+        ("path", pa.string()),
+        ("rows", pa.int64()),
+        ("size_bytes", pa.int64()),
+        ("sha256", pa.string()),
+        ("losses", pa.list_(pa.struct(list(SOURCES)))),
+    ]
+)
 
 
 def write_evidence(desk: Desk) -> pa.Table:
     """Write the table of removals (EVIDENCE) of each shard that lost any; return the losses.
 
     The losses are SOURCES' columns: how many documents of a language's source went. Two walks:
-    by the retained documents for their names, then by the removed ones.
+    by the retained documents for their names, then by the removed ones. Last, a ledger tells the
+    hash of each table, so that a manifest need not list them.
     """
 
     def describe(block: pa.Table) -> Iterator[pa.Table]:
@@ -79,12 +97,47 @@ def write_evidence(desk: Desk) -> pa.Table:
             part = described.slice(here.start, here.stop - here.start)
             evidence = _evidence(desk, shard, part)
             write(evidence, desk.removed_file(shard))
-            yield _count_sources(shard.language, evidence["removed_source"])
+            yield _written(desk, number, shard, evidence)
 
     mapped = map_blocks(desk.blocks(), describe, lists_of(**_DESCRIBED), desk.means)
     partitions = desk.partitions or len(desk.blocks())
-    losses = bring_together(mapped, "key", partitions, write_removed, desk.means)
-    return _sum_sources(losses)
+    tables = bring_together(mapped, "key", partitions, write_removed, desk.means)
+    written = pa.concat_tables(
+        [WRITTEN.empty_table(), *(t.select(WRITTEN.names) for t in each(tables) if t.num_rows)]
+    ).sort_by("number")
+    Ledger(desk.work / REMOVED).write(_receipts(written))
+    return _sum_sources([pa.Table.from_struct_array(_one(written["losses"]).flatten())])
+
+
+def _written(desk: Desk, number: int, shard: Shard, evidence: pa.Table) -> pa.Table:
+    """Return WRITTEN of the removals of one shard, which lie on disk."""
+    file = desk.removed_file(shard)
+    size_bytes, digest = sha256_of(file)
+    row = {
+        "number": number,
+        "shard_id": shard.shard_id,
+        "file": shard.file.name,
+        "language": shard.language,
+        "path": file.relative_to(desk.work / REMOVED),
+        "rows": evidence.num_rows,
+        "size_bytes": size_bytes,
+        "sha256": digest,
+        "losses": _count_sources(shard.language, evidence["removed_source"]).to_pylist(),
+    }
+    return pa.Table.from_pylist([row], schema=WRITTEN)
+
+
+def _receipts(written: pa.Table) -> pa.Table:
+    """Return the rows of a ledger; as objects only some thousand of them are in memory at once."""
+    tables = [rows_of_receipts(())]
+    for batch in written.drop_columns(["losses"]).to_batches(max_chunksize=ROWS_OF_PART):
+        tables.append(rows_of_receipts(_receipt(row) for row in batch.to_pylist()))
+    return pa.concat_tables(tables)
+
+
+def _receipt(row: Mapping[str, Any]) -> Receipt:
+    counts, file = {REMOVED: row["rows"]}, {row["path"]: {name: row[name] for name in _TOLD}}
+    return Receipt(row["shard_id"], REMOVED, row["language"], row["file"], counts, file)
 
 
 def _named(desk: Desk, shard: Shard, rows: Keys, role: str) -> dict[str, pa.ChunkedArray]:

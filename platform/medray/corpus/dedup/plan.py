@@ -20,7 +20,8 @@ from medray.storage.shards import Descriptors, Shard, shard_of
 
 # Blocks beyond this only lengthen Ray Data's bookkeeping; a block then holds several shards.
 MAXIMUM_BLOCKS = 2000
-REMOVED = "removed"
+# Below the work folder: the step that writes removals, with its ledger and its one table.
+REMOVED, EVIDENCE = "removed", "evidence"
 
 
 @dataclass(frozen=True)
@@ -101,9 +102,14 @@ class Desk:
         return removed_folder(self.work, shard.file) / f"{shard.first_row:012d}.parquet"
 
 
+def evidence_folder(work: Location) -> Location:
+    """Return the folder of all tables of removals, and of nothing else."""
+    return work / REMOVED / EVIDENCE
+
+
 def removed_folder(work: Location, kept_file: Location) -> Location:
     """Return the folder of the removals of one kept file's documents."""
-    return work / REMOVED / kept_file.name.removesuffix(".parquet")
+    return evidence_folder(work) / kept_file.name.removesuffix(".parquet")
 
 
 def key_range(keys: Keys, number: int) -> slice:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -14,7 +14,6 @@ from medray.corpus.dedup.config import DeduplicateConfig
 from medray.corpus.dedup.minhash import band_hashes, signatures
 from medray.corpus.dedup.words import Offsets, hash_words, ngram_hashes, utf8_of
 from medray.errors import InputError
-from medray.storage.location import Location
 from medray.storage.parquet_shards import plan_parquet, read_batches
 from medray.storage.shards import Shard, ShardOutput
 
@@ -34,24 +33,20 @@ SCHEMA = pa.schema(
 SHARD_ROWS = 100_000
 
 
-def plan_signatures(kept: Sequence[tuple[str, Location]]) -> list[Shard]:
-    """Return the shards of (language, Parquet file) pairs, in the order that ranks documents.
+def plan_signatures(tables: Iterable[Shard]) -> list[Shard]:
+    """Return tables of a finished pass as shards to sign, in their order; large ones are cut.
 
-    Files must differ in name, for their removals are written under it. InputError where two do
-    not, or where a file lacks a column.
+    Most are one shard as they are, so that of 100,000 tables none is opened here. InputError where
+    two files have one name, for removals are written under it.
     """
-    names = set[str]()
-    for _, file in kept:
-        if file.name in names:
-            raise InputError(f"{file}: a second file of this name to deduplicate; rename one")
-        names.add(file.name)
-    shards: list[Shard] = []
-    first = 0
-    for end in range(1, len(kept) + 1):
-        if end == len(kept) or kept[end][0] != kept[first][0]:
-            files = [file for _, file in kept[first:end]]
-            shards += plan_parquet(TABLE, files, READ_COLUMNS, kept[first][0], SHARD_ROWS)
-            first = end
+    shards, paths = list[Shard](), dict[str, str]()
+    for table in tables:
+        if paths.setdefault(table.file.name, table.file.path) != table.file.path:
+            raise InputError(f"{table.file}: a second file of this name to deduplicate; rename one")
+        if table.rows <= SHARD_ROWS:
+            shards.append(table)
+        else:
+            shards += plan_parquet(TABLE, [table.file], READ_COLUMNS, table.language, SHARD_ROWS)
     return shards
 
 

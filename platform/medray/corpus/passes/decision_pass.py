@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,6 +15,7 @@ from medray.corpus.dedup.deduplicate import DedupResult
 from medray.corpus.documents import BALANCED_OUT, DECISIONS, KEPT
 from medray.corpus.medical.keywords import KeywordList
 from medray.corpus.passes.chain import count_reasons
+from medray.corpus.passes.screen_pass import merge_sources
 from medray.corpus.passes.walker import Pass, Walker
 from medray.corpus.reports.audit import AuditConfig, merge_samples, sample_sentences
 from medray.corpus.reports.statistics import merge, summarise, summarise_keywords
@@ -71,7 +71,7 @@ def conclude_shard(shard: Shard, conclusion: Conclusion) -> Iterator[ShardOutput
     counts["copies"] = int(pc.sum(final["copies"]).as_py() or 0)
     keywords = count_keywords(final, language, conclusion.keywords[language].words)
     summary = merge([summarise(final), summarise_keywords(keywords)])
-    tables = {"decisions": final, "summary": pa.table({"json": [json.dumps(summary.to_json())]})}
+    tables = {"decisions": final, "summary": summary.to_table()}
     yield ShardOutput(tables, counts)
     documents = conclusion.screened.table("documents", name)
     if documents.is_file():
@@ -185,7 +185,8 @@ def conclude(
     with walker.begin("decisions", identity, after=conclusion.screened) as one:
         plan = None
         if balance is not None:
-            plan = plan_balance(count_sources(conclusion.screened), balance)
+            sources = walker.fold(conclusion.screened, "sources", merge_sources)
+            plan = plan_balance(count_sources(sources), balance)
             conclusion = replace(conclusion, rates=plan.rates)
             for shortfall in plan.shortfalls:
                 walker.context.log.event(f"balance: {shortfall}")
@@ -193,12 +194,9 @@ def conclude(
         return one, walker.walk(one, shards, work), plan
 
 
-def count_sources(screened: Pass) -> dict[Group, tuple[int, int]]:
-    """Return (documents, characters) of every (language, source) that screening left."""
-    counts: dict[Group, tuple[int, int]] = {}
-    for _, file in screened.tables("sources"):
-        for row in _read(file).to_pylist():
-            group = (row["language"], row["source"])
-            documents, characters = counts.get(group, (0, 0))
-            counts[group] = (documents + row["documents"], characters + row["characters"])
-    return counts
+def count_sources(tables: Iterable[pa.Table]) -> dict[Group, tuple[int, int]]:
+    """Return (documents, characters) of every (language, source) that SOURCES tables count."""
+    return {
+        (row["language"], row["source"]): (row["documents"], row["characters"])
+        for row in merge_sources(tables).to_pylist()
+    }

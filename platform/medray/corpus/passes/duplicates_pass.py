@@ -17,7 +17,7 @@ def remove_duplicates(
     context = walker.context
     with walker.begin("duplicates", identity, after=filtered) as one:
         result = deduplicate(
-            filtered.tables("kept"),
+            filtered.shards("kept"),
             config,
             one.folder,
             context.ray,

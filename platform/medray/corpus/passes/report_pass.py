@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 
-import pyarrow as pa
-
-from medray.corpus.decontamination.sample import write_sample
+from medray.corpus.decontamination.sample import (
+    FlaggedSample,
+    draw_sample_row,
+    merge_flagged,
+    write_sample,
+)
 from medray.corpus.dedup.deduplicate import DedupResult
-from medray.corpus.passes.walker import Pass
-from medray.corpus.reports.audit import AuditConfig, Sample, merge_samples
+from medray.corpus.passes.walker import Pass, Walker
+from medray.corpus.reports.audit import AuditConfig, Sample, merge_sample_rows
 from medray.corpus.reports.audit_sheet import to_csv, to_html
 from medray.corpus.reports.report import Details, charts, render
-from medray.corpus.reports.statistics import Summary, merge, summarise_clusters
+from medray.corpus.reports.statistics import Summary, merge, merge_tables, summarise_clusters
 from medray.storage.location import Location
-from medray.storage.parquet_shards import open_parquet
 from medray.storage.shards import Receipt
 
 FOLDER = "report"
+# Removed paragraphs that a reader is shown of each language.
+FLAGGED_PER_LANGUAGE = 50
 
 
 def write_report(
-    output: Location,
-    corpus: str,
-    concluded: Pass,
-    duplicates: DedupResult,
-    details: Details,
+    walker: Walker, concluded: Pass, duplicates: DedupResult, details: Details
 ) -> Summary:
     """Write ``report/corpus.html``, its charts and ``summary.json``; return the summary."""
-    clusters = summarise_clusters(duplicates.cluster_sizes)
-    summary = merge([merge(_summaries(concluded)), clusters])
+    output, corpus = walker.context.output, walker.context.recipe.name
+    summaries = map(Summary.from_table, walker.fold(concluded, "summary", merge_tables))
+    summary = merge([merge(summaries), summarise_clusters(duplicates.cluster_sizes)])
     folder = output / FOLDER
     for file in folder.files():
         if file.name.endswith(".svg"):
@@ -43,25 +44,18 @@ def write_report(
     return summary
 
 
-def _summaries(concluded: Pass) -> Iterator[Summary]:
-    for _, file in concluded.tables("summary"):
-        yield Summary.from_json(json.loads(_read(file)["json"][0].as_py()))
-
-
 def write_audit(
-    output: Location,
-    corpus: str,
-    concluded: Pass,
-    receipts: Sequence[Receipt],
-    config: AuditConfig,
+    walker: Walker, concluded: Pass, receipts: Sequence[Receipt], config: AuditConfig
 ) -> Sample:
     """Write ``report/audit.csv`` and ``report/audit.html``, the sheets to mark."""
+    output, corpus = walker.context.output, walker.context.recipe.name
     sentences: dict[str, int] = {}
     for receipt in receipts:
         told = sentences.get(receipt.language, 0) + receipt.counts.get("sentences", 0)
         sentences[receipt.language] = told
-    samples = merge_samples(_samples(concluded), config)
-    sample = Sample(samples.rows, {code: n for code, n in sorted(sentences.items()) if n})
+    merge_rows = partial(merge_sample_rows, config=config)
+    rows = merge_rows(walker.fold(concluded, "audit", merge_rows))
+    sample = Sample(rows, {code: n for code, n in sorted(sentences.items()) if n})
     _keep_marks(output / FOLDER / "audit.csv", to_csv(sample))
     (output / FOLDER / "audit.html").write_bytes(to_html(sample, corpus).encode())
     return sample
@@ -75,17 +69,11 @@ def _keep_marks(sheet: Location, new: bytes) -> None:
     sheet.write_bytes(new)
 
 
-def write_contamination(output: Location, corpus: str, screened: Pass, seed: int) -> None:
+def write_contamination(walker: Walker, screened: Pass) -> None:
     """Write ``report/contamination.csv`` and ``.html``: a sample of what benchmarks took out."""
-    tables = (_read(file) for _, file in screened.tables("contamination"))
-    write_sample(tables, output / FOLDER, corpus, seed)
-
-
-def _read(file: Location) -> pa.Table:
-    with open_parquet(file) as parquet:
-        return parquet.read()
-
-
-def _samples(concluded: Pass) -> Iterator[Sample]:
-    for _, file in concluded.tables("audit"):
-        yield Sample(_read(file), {})
+    seed, per_language = walker.context.seed, FLAGGED_PER_LANGUAGE
+    draw = partial(draw_sample_row, seed=seed, per_language=per_language)
+    made_from = {"seed": seed, "per_language": per_language}
+    folded = walker.fold(screened, "contamination", draw, made_from)
+    sample = merge_flagged(map(FlaggedSample.from_table, folded), seed, per_language)
+    write_sample(sample, walker.context.output / FOLDER, walker.context.recipe.name)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
+from itertools import islice
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,6 +30,7 @@ SOURCES = pa.schema(
     [("language", pa.string()), ("source", pa.string()), ("documents", pa.int64()),
      ("characters", pa.int64())]
 )  # fmt: skip
+MERGED_AT_ONCE = 64
 
 
 class ScreenPassConfig(Config):
@@ -118,6 +120,16 @@ def _count_sources(documents: pa.Table, language: str) -> pa.Table:
         "characters": counted["characters_sum"],
     }
     return pa.table(columns).cast(SOURCES)
+
+
+def merge_sources(tables: Iterable[pa.Table]) -> pa.Table:
+    """Return SOURCES with one row for each language's source."""
+    remaining, total = iter(tables), SOURCES.empty_table()
+    while some := list(islice(remaining, MERGED_AT_ONCE)):
+        grouped = pa.concat_tables([total, *some]).group_by(SOURCES.names[:2], use_threads=False)
+        total = grouped.aggregate([(name, "sum") for name in SOURCES.names[2:]])
+        total = total.rename_columns(SOURCES.names)
+    return total
 
 
 def documents_of(screened: Pass, receipts: Sequence[Receipt]) -> list[Shard]:

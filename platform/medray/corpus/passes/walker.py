@@ -7,17 +7,23 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+import pyarrow as pa
+
 from medray.pipeline import StageContext
+from medray.storage.folding import MERGED, Merge, merge_group, plan_groups, read_tables
 from medray.storage.location import PARTIAL, Location
 from medray.storage.mapping import Work, run_shards
+from medray.storage.parquet_shards import ALL_UNITS, whole_file
 from medray.storage.receipts import LEDGER_NAME, Ledger
-from medray.storage.shards import Receipt, Shard
+from medray.storage.shards import Receipt, Shard, shard_id_of
 
 PASS_NAME = "pass.json"
+# Below a pass's folder: tables merged from its shards' tables, kept as long as these.
+FOLDED = "folded"
 
 
 @dataclass(frozen=True)
@@ -57,13 +63,20 @@ class Pass:
         """Return the place of one shard's table."""
         return self.folder / name / f"{shard_id}.parquet"
 
-    def tables(self, name: str) -> list[tuple[str, Location]]:
-        """Return (language, file) of every table ``name`` that has a row, in plan order."""
-        return [
-            (receipt.language, self.folder / path)
-            for receipt, path in Ledger(self.folder).files()
-            if path.startswith(f"{name}/") and receipt.files[path]["rows"]
-        ]
+    def shards(self, name: str) -> list[Shard]:
+        """Return every table ``name`` that has a row as one shard, in plan order.
+
+        The ledger tells their rows and hashes, so that 100,000 tables are neither opened nor read.
+        """
+        shards = []
+        for receipt, path in Ledger(self.folder).files():
+            told = receipt.files[path]
+            if path.startswith(f"{name}/") and told["rows"]:
+                identity = told["sha256"][:32]
+                shard_id = shard_id_of(f"{name}|{receipt.language}", identity, 0, ALL_UNITS)
+                table = whole_file(shard_id, self.folder / path, receipt.language)
+                shards.append(replace(table, identity=identity, rows=told["rows"]))
+        return shards
 
 
 @dataclass
@@ -103,6 +116,23 @@ class Walker:
             cpus_per_task=self.context.ray.cpus_per_core,
             on_receipt=partial(self.context.log.progress, f"{one.name} shards"),
         )
+
+    def fold(
+        self, one: Pass, name: str, merge: Merge, made_from: Mapping[str, Any] | None = None
+    ) -> Iterator[pa.Table]:
+        """Yield few tables that are merged from all tables ``name`` of a finished pass.
+
+        Up to 500 shards there is one, merged here; of more, workers merge groups, and what they
+        made is kept beside the pass's tables. ``made_from``: what ``merge`` depends on and the pass
+        does not, plain data, so that one run's groups are not taken for another's.
+        """
+        groups = plan_groups(one.folder, json.dumps(made_from, sort_keys=True))
+        if len(groups) < 2:
+            yield merge(read_tables(one.folder, name))
+            return
+        folded = replace(one, name=f"{one.name}/{name}", folder=one.folder / FOLDED / name)
+        self.walk(folded, groups, partial(merge_group, name=name, merge=merge))
+        yield from read_tables(folded.folder, MERGED)
 
     def sweep(self) -> None:
         """Remove what earlier configurations made, and what killed writers left half written."""

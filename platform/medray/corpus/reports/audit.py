@@ -87,6 +87,11 @@ def merge_samples(samples: Iterable[Sample], config: AuditConfig) -> Sample:
     return Sample(rows, dict(sorted(sentences.items())))
 
 
+def merge_sample_rows(tables: Iterable[pa.Table], config: AuditConfig) -> pa.Table:
+    """Return the rows of the sample of all that samples' rows (SAMPLE) were drawn from."""
+    return merge_samples((Sample(rows, {}) for rows in tables), config).rows
+
+
 def _smallest(rows: pa.Table, config: AuditConfig) -> pa.Table:
     """Return each language's rows of smallest rank; the id breaks ties, so order says nothing."""
     keys = ("language", "rank", "document_id", "sentence_number")

@@ -7,6 +7,7 @@ process ever holds more than one shard's rows and a few thousand counts.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -81,6 +82,15 @@ class Summary:
         """Return the summary that ``to_json`` wrote; KeyError where a table is missing."""
         return cls({name: pa.table(dict(data[name]), schema=_schema(name)) for name in TABLES})
 
+    def to_table(self) -> pa.Table:
+        """Return one row that holds it as JSON: a table of a shard."""
+        return pa.table({"json": [json.dumps(self.to_json())]})
+
+    @classmethod
+    def from_table(cls, table: pa.Table) -> Summary:
+        """Return the summary that ``to_table`` made a row of."""
+        return cls.from_json(json.loads(table["json"][0].as_py()))
+
     def rows(self, name: str) -> list[dict[str, Any]]:
         """Return a table's rows."""
         rows: list[dict[str, Any]] = self.tables[name].to_pylist()
@@ -99,6 +109,11 @@ def merge(summaries: Iterable[Summary]) -> Summary:
             }
         )
     return total
+
+
+def merge_tables(tables: Iterable[pa.Table]) -> pa.Table:
+    """Return the sum of summaries that are rows, as such a row."""
+    return merge(Summary.from_table(table) for table in tables).to_table()
 
 
 def summarise(decisions: pa.Table) -> Summary:

@@ -15,7 +15,16 @@ from medray.corpus.decontamination.evidence import (
     MAXIMUM_SHOWN_CHARACTERS,
     shortened,
 )
-from medray.corpus.decontamination.sample import COLUMNS, draw_sample, write_sample
+from medray.corpus.decontamination.sample import (
+    COLUMNS,
+    FLAGGED,
+    FlaggedSample,
+    draw_sample,
+    draw_sample_row,
+    merge_flagged,
+    to_csv,
+    write_sample,
+)
 from medray.corpus.reports.audit_sheet import FORMULA_STARTS
 from medray.storage.location import Location
 
@@ -68,6 +77,19 @@ def test_the_sample_is_the_same_in_any_order_and_counts_all() -> None:
     assert draw_sample(tables, seed=2, per_language=7).rows != sample.rows
 
 
+def test_samples_of_groups_merge_to_the_sample_of_all() -> None:
+    tables = [evidence(code, range(n, n + 10)) for code in ("zh", "en") for n in range(0, 50, 10)]
+    tables.append(CONTAMINATION.empty_table())
+    whole = draw_sample(tables, seed=1, per_language=7)
+    rows = [draw_sample_row(tables[n::3], seed=1, per_language=7) for n in range(3)]
+    assert all(row.num_rows == 1 and row.schema == FLAGGED for row in rows)
+    samples = [FlaggedSample.from_table(row) for row in rows]
+    merged = merge_flagged(samples, seed=1, per_language=7)
+    assert merged == whole
+    assert to_csv(merged) == to_csv(whole)
+    assert FlaggedSample.from_table(whole.to_table()) == whole
+
+
 def test_every_removal_has_the_same_chance() -> None:
     tables = [evidence("en", range(40))]
     chosen = [
@@ -82,7 +104,8 @@ def test_every_removal_has_the_same_chance() -> None:
 
 def test_csv_and_page(tmp_path: Path) -> None:
     tables = [evidence("en", range(3), HOSTILE), evidence("fr", range(2), '=1+1, "a"\n;b')]
-    write_sample(tables, Location.of(tmp_path / "report"), "a <b> corpus", per_language=50)
+    sample = draw_sample(tables, seed=0, per_language=50)
+    write_sample(sample, Location.of(tmp_path / "report"), "a <b> corpus")
     data = (tmp_path / "report" / "contamination.csv").read_bytes()
     rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline="")))
     assert len(rows) == 10
@@ -100,7 +123,8 @@ def test_csv_and_page(tmp_path: Path) -> None:
 
 
 def test_of_nothing_there_is_a_page_that_says_so(tmp_path: Path) -> None:
-    sample = write_sample([], Location.of(tmp_path), "clean")
+    sample = draw_sample([], seed=0, per_language=50)
+    write_sample(sample, Location.of(tmp_path), "clean")
     assert sample.rows.num_rows == 0
     assert "Nothing was removed" in (tmp_path / "contamination.html").read_text(encoding="utf-8")
 

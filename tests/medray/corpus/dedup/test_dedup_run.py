@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -15,9 +16,14 @@ import pytest
 from medray.corpus.dedup.config import DeduplicateConfig, SourceAlarm
 from medray.corpus.dedup.deduplicate import DedupResult, deduplicate
 from medray.corpus.dedup.evidence import EVIDENCE
+from medray.corpus.dedup.signature_pass import READ_COLUMNS
 from medray.errors import InputError
 from medray.runtime import RayRuntime
-from medray.storage.location import Location
+from medray.storage.artifact import commit
+from medray.storage.location import Location, sha256_of
+from medray.storage.parquet_shards import plan_parquet
+from medray.storage.receipts import Ledger
+from medray.storage.shards import Shard
 from object_store import s3_server
 
 from .planting import edited, text_of, words_of
@@ -67,8 +73,17 @@ def made_corpus(folder: Path) -> Kept:
     return kept
 
 
+def tables_of(kept: Kept) -> list[Shard]:
+    """Return the files as whole tables, as a pass gives them."""
+    return [
+        table
+        for language, file in kept
+        for table in plan_parquet("kept", [file], READ_COLUMNS, language, 10**9)
+    ]
+
+
 def run(kept: Kept, work: Location, partitions: int | None) -> DedupResult:
-    return deduplicate(kept, CONFIG, work, _Joined(), partitions=partitions)
+    return deduplicate(tables_of(kept), CONFIG, work, _Joined(), partitions=partitions)
 
 
 def evidence(result: DedupResult, kept: Kept) -> list[dict[str, object]]:
@@ -116,7 +131,7 @@ def test_evidence_stands_beside_the_kept_file_and_row_it_is_about(
         assert removed.schema == EVIDENCE
         assert [ids[row] for row in removed["row"].to_pylist()] == removed["removed_id"].to_pylist()
         assert set(removed["language"].to_pylist()) <= {language}
-    assert result.evidence() == result.work / "removed"
+    assert result.evidence() == result.work / "removed" / "evidence"
 
 
 def test_counts_clusters_and_sources_tell_the_same(result: DedupResult) -> None:
@@ -142,7 +157,7 @@ def test_a_finished_run_is_not_done_again_but_its_alarm_can_stop(
     assert run(corpus, work, partitions=3) == result
     stop = SourceAlarm(minimum_documents=5, action="stop")
     with pytest.raises(InputError, match=r"source mirror \(en\) loses 4 of 5.*alarm\.share"):
-        deduplicate(corpus, CONFIG.model_copy(update={"alarm": stop}), work, _Joined())
+        deduplicate(tables_of(corpus), CONFIG.model_copy(update={"alarm": stop}), work, _Joined())
     assert {f.path: Path(f.path).stat().st_mtime_ns for f in work.files()} == before
 
 
@@ -152,7 +167,7 @@ def test_a_run_killed_before_its_end_keeps_its_signatures_and_sweeps_the_rest(
     shutil.copytree(result.work.path, tmp_path / "work")
     work = Location.of(tmp_path / "work")
     (work / "deduplicated.json").delete_file()
-    for torn in ("between/pairs.parquet", "removed/en_a/000000000000.parquet"):
+    for torn in ("between/pairs.parquet", "removed/evidence/en_b/000000000000.parquet"):
         (work / torn).write_bytes(b"torn")
     before = {f.path: Path(f.path).stat().st_mtime_ns for f in (work / "signatures").files()}
     again = run(corpus, work, partitions=1)
@@ -213,7 +228,8 @@ def test_each_kind_can_be_left_out(result: DedupResult, corpus: Kept, tmp_path: 
     reasons = {}
     for kind in ("exact", "near"):
         config = CONFIG.model_copy(update={"exact": kind == "exact", "near": kind == "near"})
-        made = deduplicate(english, config, Location.of(tmp_path / kind), _Joined(), partitions=1)
+        tables = tables_of(english)
+        made = deduplicate(tables, config, Location.of(tmp_path / kind), _Joined(), partitions=1)
         reasons[kind] = {str(r["removed_id"]): r["reason"] for r in evidence(made, english)}
     # Of the two equal copies "near1" and "copy1" the first stays where only equal texts go.
     assert reasons["exact"] == {"en:copy0": "exact_duplicate", "en:copy1": "exact_duplicate"}
@@ -233,3 +249,25 @@ def test_an_empty_corpus_gives_an_empty_result(ray_local: None, tmp_path: Path) 
     result = run(kept, Location.of(tmp_path / "work"), partitions=1)
     assert result.counts == {"documents": 0}
     assert result.removed(kept[0][1]).num_rows == 0
+
+
+def test_a_ledger_tells_the_hash_of_every_table_of_removals(result: DedupResult) -> None:
+    told = {path: receipt.files[path] for receipt, path in Ledger(result.work / "removed").files()}
+    files = {f.relative_to(result.work / "removed"): f for f in result.evidence().files()}
+    assert told.keys() == files.keys()
+    assert len(files) > 1
+    for path, file in files.items():
+        assert (told[path]["size_bytes"], told[path]["sha256"]) == sha256_of(file)
+        assert told[path]["rows"] == pq.read_metadata(file.path).num_rows
+
+
+def test_a_manifest_does_not_grow_with_the_tables_of_removals(
+    result: DedupResult, tmp_path: Path
+) -> None:
+    shutil.copytree(result.work.path, tmp_path / "work")
+    fields: dict[str, Any] = dict.fromkeys(("kind", "stage", "job", "fingerprint"), "x")
+    fields |= {key: {} for key in ("config", "inputs", "counts", "results", "timings_s")}
+    made = commit(Location.of(tmp_path / "work"), **fields, job_version=1, seconds=0.0)
+    assert {file.path for file in made.manifest.files} == {
+        "deduplicated.json", "receipts.parquet", "removed/receipts.parquet"
+    }  # fmt: skip
