@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -13,8 +13,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import medray
-from medray.storage.location import Location, sha256_of
+from medray.storage.location import PARTIAL, Location, sha256_of
 from medray.storage.receipts import LEDGER_NAME, Ledger
+from medray.storage.table_paths import TablePaths
 
 MANIFEST_NAME = "manifest.json"
 # Lies in a stage's folder while it is being made and holds the fingerprint that it is made for:
@@ -96,18 +97,9 @@ def commit(location: Location, **fields: Any) -> Artifact:
     the ledger alone: neither does a manifest grow with the shards nor are terabytes read twice.
     """
     files = []
-    paths = {file.relative_to(location): file for file in location.files()}
-    told_elsewhere = {MANIFEST_NAME, IN_PROGRESS_NAME}
-    for path in paths:
-        if path.rpartition("/")[2] == LEDGER_NAME:
-            folder = path.rpartition("/")[0]
-            ledger = Ledger(location / folder if folder else location)
-            told_elsewhere |= {f"{folder}/{name}".lstrip("/") for _, name in ledger.files()}
-    for relative, file in paths.items():
-        if relative in told_elsewhere:
-            continue
-        size_bytes, digest = sha256_of(file)
-        files.append(FileEntry(path=relative, size_bytes=size_bytes, sha256=digest))
+    for path in sorted(set(_beside_tables(location)) - {MANIFEST_NAME, IN_PROGRESS_NAME}):
+        size_bytes, digest = sha256_of(location / path)
+        files.append(FileEntry(path=path, size_bytes=size_bytes, sha256=digest))
     manifest = Manifest(
         files=files,
         libraries={"medray": medray.__version__} | {name: version(name) for name in LIBRARIES},
@@ -116,6 +108,22 @@ def commit(location: Location, **fields: Any) -> Artifact:
     )
     (location / MANIFEST_NAME).write_bytes(manifest.model_dump_json(indent=1).encode())
     return Artifact(location, manifest)
+
+
+def _beside_tables(location: Location) -> Iterator[str]:
+    """Yield the path below ``location`` of each whole file that no ledger tells of.
+
+    In memory are one folder's names and the ledgers of the folders that it lies in.
+    """
+    told: list[TablePaths] = []
+    for folder, names in location.walk():
+        told = [tables for tables in told if tables.is_above(folder)]
+        if LEDGER_NAME in names:
+            told.append(Ledger(folder).tables())
+        for tables in told:
+            names = tables.others(folder, names)
+        prefix = (folder / "").relative_to(location)
+        yield from (f"{prefix}{name}" for name in names if not name.endswith(PARTIAL))
 
 
 def changes(

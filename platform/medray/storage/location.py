@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,9 @@ END_HASH_BYTES = 64 * 2**10
 COPY_BYTES = 8 * 2**20
 PARTIAL = ".partial"
 LOCK_NAME = ".lock"
+# Arrow shows a folder of these stores only where somebody made a marker for it, which writing a
+# file does not: they are listed as a whole.
+STORES_WITHOUT_FOLDERS = ("gcs",)
 _COPIES: dict[str, Path] = {}
 
 
@@ -92,6 +95,39 @@ class Location:
         for info in sorted(infos, key=lambda i: i.path):
             if with_partial or not info.path.endswith(PARTIAL):
                 yield Location(self.filesystem, info.path)
+
+    def walk(self) -> Iterator[tuple[Location, list[str]]]:
+        """Yield this folder and all below it, each with the names of the files in it, sorted.
+
+        A folder comes before those in it. What killed writers left half written is among the
+        files; what comes or goes meanwhile may be told or not. One folder's names are in memory at
+        a time, 80 bytes each, where ``files`` takes 500 of every file.
+        """
+        if self.filesystem.type_name in STORES_WITHOUT_FOLDERS:
+            yield from self._walk_whole()
+            return
+        waiting = [self]
+        while waiting:
+            folder = waiting.pop()
+            folders, names = folder._listed()
+            yield folder, names
+            waiting += (folder / name for name in reversed(folders))
+
+    def _walk_whole(self) -> Iterator[tuple[Location, list[str]]]:
+        found: dict[str, list[str]] = {}
+        for file in self.files(with_partial=True):
+            found.setdefault(file.parent.path, []).append(file.name)
+        for path in sorted(found, key=lambda path: path.split("/")):
+            yield Location(self.filesystem, path), found[path]
+
+    def _listed(self) -> tuple[list[str], list[str]]:
+        """Return the names of the folders and of the files directly in this one, sorted."""
+        if self.is_local:
+            return _scan(self.path)
+        selector = pafs.FileSelector(self.path, allow_not_found=True)
+        infos = self.filesystem.get_file_info(selector)
+        folders = sorted(i.base_name for i in infos if i.type == pafs.FileType.Directory)
+        return folders, sorted(i.base_name for i in infos if i.type == pafs.FileType.File)
 
     def folders(self) -> list[Location]:
         """Return the folders directly in this one, sorted; none where it does not exist."""
@@ -233,14 +269,31 @@ class Location:
         return _COPIES[key]
 
     def delete_file(self) -> None:
-        """Remove this file; it need not exist."""
+        """Remove this file; it need not exist, and another process may remove it meanwhile."""
         if self.is_file():
-            self.filesystem.delete_file(self.path)
+            with suppress(FileNotFoundError):
+                self.filesystem.delete_file(self.path)
 
     def delete_folder(self) -> None:
         """Remove this folder and all below it; it need not exist."""
         if self.exists():
             self.filesystem.delete_dir(self.path)
+
+
+def _scan(folder: str) -> tuple[list[str], list[str]]:
+    """Return the names of the folders and of the files directly in a local folder, sorted.
+
+    The directory itself says which is which: asking for each file's size, as Arrow does, takes
+    five times as long.
+    """
+    folders, files = [], []
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                folders.append(entry.name)
+            elif entry.is_file():
+                files.append(entry.name)
+    return sorted(folders), sorted(files)
 
 
 def _flush(file: Path) -> None:

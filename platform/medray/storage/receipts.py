@@ -18,6 +18,7 @@ from medray.storage.location import Location
 from medray.storage.parquet_shards import open_parquet
 from medray.storage.receipt_rows import RECEIPT_ROWS, receipts_of, rows_of
 from medray.storage.shards import Receipt
+from medray.storage.table_paths import TablePaths
 
 RECEIPTS = "receipts"
 LEDGER_NAME = "receipts.parquet"
@@ -52,11 +53,14 @@ class Ledger:
     def open(self) -> ReceiptBook:
         """Return all receipts as a book that more can be written in."""
         book = ReceiptBook(self)
-        for file in (self.file, *self._kept(".parquet")):
+        kept = self.output / RECEIPTS
+        names = [name for _, names in kept.walk() for name in names]
+        parts = (kept / name for name in names if name.endswith(".parquet"))
+        for file in (self.file, *parts):
             if file.is_file():
                 book.enter(_read(file))
-        loose = [file for file in self._kept(".json") if file.name[: -len(".json")] not in book]
-        for rows in _read_loose(loose):
+        alone = (name.removesuffix(".json") for name in names if name.endswith(".json"))
+        for rows in _read_loose([self._file(shard_id) for shard_id in alone if shard_id not in book]):
             book.enter(rows)
         return book
 
@@ -104,23 +108,20 @@ class Ledger:
                     for path in receipt.files:
                         yield receipt, path
 
+    def tables(self) -> TablePaths:
+        """Return the paths of all tables that a finished step wrote, and nothing else of them."""
+        return TablePaths.read(self.output, self.file)
+
     def _file(self, shard_id: str) -> Location:
         return self.output / RECEIPTS / f"{shard_id}.json"
 
-    def _kept(self, ending: str) -> list[Location]:
-        return [file for file in (self.output / RECEIPTS).files() if file.name.endswith(ending)]
-
     def _sweep(self) -> None:
         """Remove tables that no receipt names and what killed writers left half written."""
-        named: dict[str, set[str]] = {}
-        for _, path in self.files():
-            folder, _, name = path.rpartition("/")
-            named.setdefault(folder, set()).add(name)
-        for folder, names in sorted(named.items()):
-            below = self.output / folder
-            for file in below.files(with_partial=True):
-                if file.relative_to(below) not in names:
-                    file.delete_file()
+        tables = self.tables()
+        for top in tables.folders():
+            for folder, names in top.walk():
+                for name in tables.others(folder, names):
+                    (folder / name).delete_file()
 
 
 @dataclass

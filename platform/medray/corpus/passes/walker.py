@@ -141,6 +141,7 @@ class Walker:
                 if folder.name != one.fingerprint:
                     folder.delete_folder()
         if self.context.output.is_local:  # an object store shows nothing before it is whole
-            for file in self.context.output.files(with_partial=True):
-                if file.name.endswith(PARTIAL):
-                    file.delete_file()
+            for folder, names in self.context.output.walk():
+                for name in names:
+                    if name.endswith(PARTIAL):
+                        (folder / name).delete_file()
