@@ -1,4 +1,4 @@
-"""The driver with 100,000 shards: planning, going on after a kill, and a step that is finished.
+"""The driver with 100,000 shards: planning, going on after a kill, a step and a stage that end.
 
 Each line is a fresh process. Receipts are written to disk as workers write them, but none is
 flushed: that is the workers' time. Ray is needed for the last line alone, the merging of tables.
@@ -6,6 +6,7 @@ flushed: that is the workers' time. Ray is needed for the last line alone, the m
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -13,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,7 +24,9 @@ from processes import in_fresh_process
 
 from medray.corpus.documents import DOCUMENT_COLUMNS
 from medray.corpus.passes.decision_pass import KEYWORD_COUNTS
+from medray.corpus.passes.walker import Pass, Walker
 from medray.corpus.reports.statistics import Summary, merge_tables, summarise_keywords
+from medray.storage.artifact import commit
 from medray.storage.folding import MERGED, merge_group, plan_groups, read_tables
 from medray.storage.location import Location
 from medray.storage.mapping import run_shards
@@ -34,6 +39,14 @@ FILES_AND_GROUPS = ((100, 1000), (2000, 50))
 COLUMNS = tuple(name for name in DOCUMENT_COLUMNS.names if name != "document_id")
 TABLES = ("decisions", "kept")
 FOLDED_TABLES, KEYWORDS = 20_000, 200
+# A curate stage of 100,000 shards holds 1,200,000 tables.
+STAGE_SHARDS, STEPS, TABLES_OF_STEP = 100_000, ("filter", "screened", "decisions"), 4
+MANIFEST: dict[str, Any] = {
+    **dict.fromkeys(("kind", "stage", "job", "fingerprint"), ""),
+    **{key: {} for key in ("config", "inputs", "counts", "results", "timings_s")},
+    "job_version": 1,
+    "seconds": 1.0,
+}
 # As many counts as a first pass gives.
 REASONS = tuple(f"reason_{number}" for number in range(12))
 
@@ -123,6 +136,43 @@ def fold(output: Path, folded: Path) -> int:
     return int(total.rows("keywords")[-1]["documents"])
 
 
+def pass_of(stage: Path, name: str) -> Pass:
+    return Pass.of(Location.of(stage), name, {})
+
+
+def write_stage(stage: Path) -> None:
+    """Leave a stage whose passes are done: empty tables, and their ledgers."""
+    for step in STEPS:
+        one = pass_of(stage, step)
+        names = [hashlib.sha256(f"{step}{n}".encode()).hexdigest() for n in range(STAGE_SHARDS)]
+        tables = [f"table{number}" for number in range(TABLES_OF_STEP)]
+        for table in tables:
+            folder = one.folder.local_path() / table
+            folder.mkdir(parents=True)
+            for name in names:
+                os.mknod(folder / f"{name[:16]}.parquet")
+        rows = []
+        for first in range(0, STAGE_SHARDS, ROWS_OF_PART):
+            part = names[first : first + ROWS_OF_PART]
+            rows.append(rows_of(receipt_of_tables(step, name, tables) for name in part))
+        Ledger(one.folder).write(pa.concat_tables(rows))
+
+
+def receipt_of_tables(step: str, name: str, tables: list[str]) -> Receipt:
+    file = {"rows": 1, "size_bytes": 10**6, "sha256": name}
+    files = {f"{table}/{name[:16]}.parquet": file for table in tables}
+    return Receipt(name[:16], step, "en", "a.parquet", dict.fromkeys(REASONS, 1), files, 1.0)
+
+
+def sweep_stage(stage: Path) -> None:
+    context: Any = SimpleNamespace(output=Location.of(stage))
+    Walker(context, 1, [pass_of(stage, step) for step in STEPS]).sweep()
+
+
+def commit_stage(stage: Path) -> int:
+    return len(commit(Location.of(stage), **MANIFEST).manifest.files)
+
+
 def main() -> None:
     print("bench_shards: the driver's peak memory and time, imports included in memory")
     with tempfile.TemporaryDirectory() as name:
@@ -139,6 +189,17 @@ def main() -> None:
             cost, _ = in_fresh_process(walk, folder, output)
             print(f"  {'plan and walk over the finished step':44}{cost}", flush=True)
         measure_fold(Path(name))
+    with tempfile.TemporaryDirectory() as name:
+        measure_end(Path(name) / "stage")
+
+
+def measure_end(stage: Path) -> None:
+    """Print what the end of a stage costs the driver that holds nothing else."""
+    write_stage(stage)
+    print(f"\na stage of {STAGE_SHARDS * len(STEPS) * TABLES_OF_STEP} tables")
+    for title, function in (("sweep leftovers", sweep_stage), ("commit", commit_stage)):
+        cost, _ = in_fresh_process(function, stage)
+        print(f"  {title:44}{cost}", flush=True)
 
 
 def measure_fold(folder: Path) -> None:

@@ -55,12 +55,11 @@ class Ledger:
         book = ReceiptBook(self)
         kept = self.output / RECEIPTS
         names = [name for _, names in kept.walk() for name in names]
-        parts = (kept / name for name in names if name.endswith(".parquet"))
-        for file in (self.file, *parts):
+        for file in (self.file, *(kept / name for name in names if name.endswith(".parquet"))):
             if file.is_file():
                 book.enter(_read(file))
-        alone = (name.removesuffix(".json") for name in names if name.endswith(".json"))
-        for rows in _read_loose([self._file(shard_id) for shard_id in alone if shard_id not in book]):
+        ids = (name.removesuffix(".json") for name in names if name.endswith(".json"))
+        for rows in _read_loose([self._file(shard_id) for shard_id in ids if shard_id not in book]):
             book.enter(rows)
         return book
 

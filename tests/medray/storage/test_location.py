@@ -54,10 +54,36 @@ def test_files_are_found_at_every_depth_sorted(folder: Location) -> None:
     assert [inner.name for inner in folder.folders()] == ["a"]
 
 
+def test_a_walk_finds_what_a_listing_finds_folder_by_folder(folder: Location) -> None:
+    for name in ("b", "a/2", "a/1", "a/c/3", "a.b/4", ".b.12.partial"):
+        (folder / name).write_bytes(b"x")
+    found = [(f"{inner.path}/".removeprefix(f"{folder.path}/"), n) for inner, n in folder.walk()]
+    assert found == [
+        ("", [".b.12.partial", "b"]),
+        ("a/", ["1", "2"]),
+        ("a/c/", ["3"]),
+        ("a.b/", ["4"]),
+    ]
+
+
+def test_a_walk_follows_links_and_passes_over_what_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "top" / "deep").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a").write_bytes(b"x")
+    (tmp_path / "top" / "folder").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "top" / "file").symlink_to(tmp_path / "elsewhere" / "a")
+    (tmp_path / "top" / "dangling").symlink_to(tmp_path / "none")
+    os.mkfifo(tmp_path / "top" / "pipe")
+    top = Location.of(tmp_path / "top")
+    walked = [(inner / name).relative_to(top) for inner, names in top.walk() for name in names]
+    assert walked == [file.relative_to(top) for file in top.files()] == ["file", "folder/a"]
+
+
 def test_what_does_not_exist_is_empty(folder: Location) -> None:
     assert not folder.exists()
     assert not folder.is_file()
     assert list(folder.files()) == []
+    assert [names for _, names in folder.walk()] == [[]]
     assert folder.folders() == []
     folder.delete_folder()
 
