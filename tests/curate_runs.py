@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
-import signal
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from conftest import SAMPLES
 
+from disturbed import Driver, spawn
 from medray.corpus.folders import CorpusFolders
 from medray.languages import LANGUAGES
 from medray.storage.location import Location
@@ -82,12 +79,8 @@ def write_mixtures(folder: Path, number: int, shard_rows: int) -> Path:
     return write_recipe(folder, inputs, f"shard_rows: {shard_rows}\n    {SMALL}")
 
 
-@dataclass
-class Curation:
-    """One running `medray curate`; the logs of all runs in a workspace go to one file."""
-
-    process: subprocess.Popen[bytes]
-    log: Path
+class Curation(Driver):
+    """One running `medray curate`."""
 
     @classmethod
     def start(
@@ -100,28 +93,7 @@ class Curation:
     ) -> Curation:
         command = [sys.executable, "-m", "jobs.cli", "curate", str(recipe)]
         command += ["--workspace", str(workspace), "--json", *words]
-        with log.open("ab") as sink:
-            process = subprocess.Popen(
-                command, stdout=sink, stderr=sink, env=dict(environment or os.environ)
-            )
-        return cls(process, log)
-
-    @property
-    def ended(self) -> bool:
-        return self.process.poll() is not None
-
-    def tail(self) -> str:
-        return self.log.read_text(errors="replace")[-4000:]
-
-    def wait(self, expected: int = 0, timeout_s: float = 600.0) -> str:
-        """Wait for the end; return the last line of the log."""
-        code = self.process.wait(timeout_s)
-        assert code == expected, f"exit {code}\n{self.tail()}"
-        return self.tail().strip().splitlines()[-1]
-
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        return cls(spawn(command, log, environment), log)
 
     def place(self) -> str:
         """Return what the log says last of where the job is."""

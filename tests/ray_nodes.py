@@ -58,7 +58,7 @@ class Nodes:
         found = []
         for raylet in self.raylets:
             for child in _children(raylet):
-                title = _title(child)
+                title = title_of(child)
                 if title.startswith("ray::") and not title.startswith(("ray::IDLE", *AGENTS)):
                     found.append(child)
         return found
@@ -89,7 +89,7 @@ def _children(process: psutil.Process, recursive: bool = False) -> list[psutil.P
         return []
 
 
-def _title(process: psutil.Process) -> str:
+def title_of(process: psutil.Process) -> str:
     try:
         return " ".join(process.cmdline())
     except psutil.Error:

@@ -227,10 +227,8 @@ class Run:
             return Outcome(name, "skipped", finished, 0.0)
         self._prepare(location, plan, job, log)
         log.event("started", fingerprint=plan.fingerprint[:8])
-        try:
+        with log.open():
             result = job.run(config, context)
-        finally:
-            log.close()
         seconds = round(time.monotonic() - start, 2)
         artifact = commit(
             location,

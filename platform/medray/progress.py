@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
@@ -68,7 +71,29 @@ class StageLog:
         if done >= total:
             self.close()
 
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Tell what medray's modules log as a warning, too; at the end no bar is left open."""
+        handler, logger = _Warnings(self), logging.getLogger("medray")
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+            self.close()
+
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+class _Warnings(logging.Handler):
+    """Makes an event of a log record: deep in the library there is no stage's log at hand."""
+
+    def __init__(self, log: StageLog) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.event(f"warning: {record.getMessage()}")

@@ -4,97 +4,42 @@ from __future__ import annotations
 
 import random
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import psutil
 import pyarrow.parquet as pq
 import pytest
 
 import curate_runs as runs
+from disturbed import KINDS, Disturbed, Kill
 from medray.storage.location import Location
-from ray_nodes import Nodes, kill, ray_nodes
+from ray_nodes import Nodes, ray_nodes
 
-KINDS = ("worker", "driver", "node")
 # How the log names where the job is, in order; the last passes are short.
 PLACES = ("filter", "signature", "screened", "decisions", "tokenizer:", "windows")
 LONGEST_PAUSE_S = dict(zip(PLACES, (4.0, 1.0, 1.0, 1.0, 1.0, 0.3), strict=True))
 NODES = 2
-Kill = tuple[str, str]
-
-
-class Disturbed:
-    """One run of the job, begun again each time that its driver ends too early."""
-
-    def __init__(self, cluster: Nodes, recipe: Path, workspace: Path) -> None:
-        self.cluster, self.recipe, self.workspace = cluster, recipe, workspace
-        self.log = workspace.with_suffix(".log")
-        self.kills: list[Kill] = []
-        self.starts = 0
-        self.start()
-
-    def start(self) -> None:
-        self.starts += 1
-        self.run = runs.Curation.start(
-            self.recipe, self.workspace, self.log, "--address", self.cluster.address,
-            environment=self.cluster.environment,
-        )  # fmt: skip
-
-    def strike(self, kind: str, draw: random.Random) -> None:
-        """Kill one thing of a kind, and put another in its place where it does not come back."""
-        place = self.run.place()
-        if kind == "driver":
-            self.run.kill()
-            self.start()
-        elif kind == "node":
-            self.cluster.lose(draw.randrange(len(self.cluster.raylets)))
-            self.cluster.add()
-        else:
-            worker = draw.choice(self.wait_for_worker())
-            place = self.run.place()
-            kill(worker)
-        self.kills.append((kind, place))
-
-    def wait_for(self, place: str, timeout_s: float = 300.0) -> None:
-        """Wait until the job is in a pass, or in a later one."""
-        deadline = time.monotonic() + timeout_s
-        while self.run.place() not in PLACES[PLACES.index(place) :]:
-            assert not self.run.ended, f"ended before the kill: {self.kills}\n{self.run.tail()}"
-            assert time.monotonic() < deadline, f"not there: {self.kills}\n{self.run.tail()}"
-            self.cluster.replace_dead()
-            time.sleep(0.05)
-
-    def wait_for_worker(self, timeout_s: float = 180.0) -> list[psutil.Process]:
-        deadline = time.monotonic() + timeout_s
-        while not (workers := self.cluster.busy_workers()):
-            assert not self.run.ended, f"ended before the kill\n{self.run.tail()}"
-            assert time.monotonic() < deadline, f"no task ran: {self.kills}\n{self.run.tail()}"
-            self.cluster.replace_dead()
-            time.sleep(0.05)
-        return workers
 
 
 def curate_through(
-    cluster: Nodes, recipe: Path, workspace: Path, plan: Sequence[Kill], seed: int
-) -> Disturbed:
+    cluster: Nodes, recipe: Path, workspace: Path, plan: Sequence[tuple[str, str]], seed: int
+) -> list[Kill]:
     """Curate with one kill after another, each at a random moment of (or after) its pass."""
-    draw = random.Random(seed)
-    disturbed = Disturbed(cluster, recipe, workspace)
-    for kind, place in plan:
-        disturbed.wait_for(place)
-        time.sleep(draw.uniform(0, LONGEST_PAUSE_S[place]))
-        assert not disturbed.run.ended, f"{disturbed.kills}\n{disturbed.run.tail()}"
-        disturbed.strike(kind, draw)
-    disturbed.run.wait()
-    return disturbed
+
+    def start() -> runs.Curation:
+        return runs.Curation.start(
+            recipe, workspace, workspace.with_suffix(".log"), "--address", cluster.address,
+            environment=cluster.environment,
+        )  # fmt: skip
+
+    disturbed = Disturbed(cluster, start, PLACES)
+    disturbed.through(plan, LONGEST_PAUSE_S, seed)
+    return disturbed.kills
 
 
-def check_equal(disturbed: Disturbed, undisturbed: Path, kinds: Sequence[str]) -> None:
-    print("kills:", disturbed.kills)
-    assert Counter(kind for kind, _ in disturbed.kills) == Counter(kinds)
-    stage = Location.of(disturbed.workspace / "curate")
+def check_equal(workspace: Path, undisturbed: Path) -> None:
+    stage = Location.of(workspace / "curate")
     runs.assert_equal_contents(
         runs.contents(stage), runs.contents(Location.of(undisturbed / "curate"))
     )
@@ -115,9 +60,11 @@ def test_twenty_kills_of_workers_drivers_and_nodes_change_nothing(tmp_path: Path
             recipe, undisturbed, tmp_path / "undisturbed.log", "--address", cluster.address,
             environment=cluster.environment,
         ).wait()  # fmt: skip
-        disturbed = curate_through(cluster, recipe, tmp_path / "killed", plan, seed=5)
-    check_equal(disturbed, undisturbed, kinds)
-    assert len({place for _, place in disturbed.kills}) >= 4, disturbed.kills
+        kills = curate_through(cluster, recipe, tmp_path / "killed", plan, seed=5)
+    print("kills:", kills)
+    check_equal(tmp_path / "killed", undisturbed)
+    assert Counter(kill.kind for kill in kills) == Counter(kinds)
+    assert len({kill.place for kill in kills}) >= 4, kills
 
 
 @pytest.mark.slow
@@ -131,8 +78,10 @@ def test_one_kill_of_each_kind_and_an_orphan_change_nothing(tmp_path: Path) -> N
         ).wait()  # fmt: skip
         plan = list(zip(KINDS, ("filter", "screened", "windows"), strict=True))
         orphan = plant_orphan(tmp_path / "killed", undisturbed)
-        disturbed = curate_through(cluster, recipe, tmp_path / "killed", plan, seed=4)
-    check_equal(disturbed, undisturbed, KINDS)
+        kills = curate_through(cluster, recipe, tmp_path / "killed", plan, seed=4)
+    print("kills:", kills)
+    check_equal(tmp_path / "killed", undisturbed)
+    assert [kill.kind for kill in kills] == list(KINDS)
     assert not orphan.exists()
 
 

@@ -15,7 +15,7 @@ from medray.corpus.dedup.plan import REMOVED, Desk, key_range
 from medray.corpus.dedup.ray_tables import (
     Tables,
     bring_together,
-    each,
+    collect,
     flatten_lists,
     lists_of,
     map_blocks,
@@ -102,9 +102,7 @@ def write_evidence(desk: Desk) -> pa.Table:
     mapped = map_blocks(desk.blocks(), describe, lists_of(**_DESCRIBED), desk.means)
     partitions = desk.partitions or len(desk.blocks())
     tables = bring_together(mapped, "key", partitions, write_removed, desk.means)
-    written = pa.concat_tables(
-        [WRITTEN.empty_table(), *(t.select(WRITTEN.names) for t in each(tables) if t.num_rows)]
-    ).sort_by("number")
+    written = collect(tables, WRITTEN).sort_by("number")
     Ledger(desk.work / REMOVED).write(_receipts(written))
     return _sum_sources([pa.Table.from_struct_array(_one(written["losses"]).flatten())])
 
@@ -185,11 +183,9 @@ def _count_sources(language: str, sources: pa.ChunkedArray) -> pa.Table:
 
 
 def _sum_sources(counted: Tables) -> pa.Table:
-    tables = [
-        table.select(SOURCES.names).cast(SOURCES) for table in each(counted) if table.num_rows
-    ]
-    joined = pa.concat_tables([SOURCES.empty_table(), *tables])
-    summed = joined.group_by(["language", "source"]).aggregate([("documents", "sum")])
+    summed = (
+        collect(counted, SOURCES).group_by(["language", "source"]).aggregate([("documents", "sum")])
+    )
     summed = summed.rename_columns({"documents_sum": "documents"})
     return summed.sort_by([("language", "ascending"), ("source", "ascending")])
 

@@ -8,9 +8,10 @@ a few thousand documents cost.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +25,16 @@ if TYPE_CHECKING:
     from ray.data import Dataset
 
 Work = Callable[[pa.Table], Iterable[pa.Table]]
-Tables = Union["Dataset", list[pa.Table]]
+Result = TypeVar("Result")
 # Rows of a row group: a range of ids is read by the groups' statistics without reading the rest.
 GROUP_ROWS = 100_000
+# Ray Data begins a shuffle's task again 3 times and no more, and a reducer whose rows were lost
+# with their node waits 1,800 s while it holds the CPU on which they would be made anew. A reducer
+# that has waited for so long gives up, and a walk that broke off is begun anew from its files.
+LOST_ROWS_WAIT_S = 60.0
+WALK_ATTEMPTS = 5
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,20 @@ class Means:
 
     cpus_per_task: float
     here: bool = False
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A walk of Ray Data that has not begun: ``begin`` makes its dataset, as often as is asked."""
+
+    begin: Callable[[], Dataset]
+
+    def then(self, step: Callable[[Dataset], Dataset]) -> Walk:
+        """Return the walk with one more step."""
+        return Walk(lambda: step(self.begin()))
+
+
+Tables = Walk | list[pa.Table]
 
 
 def map_blocks(blocks: list[pa.Table], work: Work, schema: pa.Schema, means: Means) -> Tables:
@@ -52,11 +74,17 @@ def map_blocks(blocks: list[pa.Table], work: Work, schema: pa.Schema, means: Mea
         yield schema.empty_table()
         yield from work(block)
 
-    return ray.data.from_arrow(blocks).map_batches(
-        with_schema,
-        batch_format="pyarrow",
-        batch_size=None,
-        num_cpus=means.cpus_per_task,
+    def begin() -> Dataset:
+        dataset = ray.data.from_arrow(blocks)
+        dataset.context.hash_shuffle_reduce_get_timeout_s = LOST_ROWS_WAIT_S
+        return _map(dataset, with_schema, means)
+
+    return Walk(begin)
+
+
+def _map(dataset: Dataset, work: Work, means: Means) -> Dataset:
+    return dataset.map_batches(
+        work, batch_format="pyarrow", batch_size=None, num_cpus=means.cpus_per_task
     )
 
 
@@ -67,12 +95,8 @@ def bring_together(tables: Tables, key: str, partitions: int, work: Work, means:
     """
     if isinstance(tables, list):
         return list(work(pa.concat_tables(tables, promote_options="permissive")))
-    return tables.repartition(partitions, keys=[key]).map_batches(
-        work,
-        batch_format="pyarrow",
-        batch_size=None,
-        num_cpus=means.cpus_per_task,
-    )
+    shuffled = tables.then(lambda dataset: dataset.repartition(partitions, keys=[key]))
+    return shuffled.then(lambda dataset: _map(dataset, work, means))
 
 
 def in_one_task(function: Callable[..., Any], *arguments: Any, means: Means) -> Any:
@@ -85,23 +109,69 @@ def in_one_task(function: Callable[..., Any], *arguments: Any, means: Means) -> 
     return ray.get(task.remote(*arguments))
 
 
-def each(tables: Tables) -> Iterable[pa.Table]:
-    """Yield all tables, in any order."""
-    if isinstance(tables, list):
-        return tables
-    batches: Iterable[pa.Table] = tables.iter_batches(batch_format="pyarrow", batch_size=None)
-    return batches
+def collect(tables: Tables, schema: pa.Schema) -> pa.Table:
+    """Return all tables, in any order, as one of ``schema``: for few and small ones."""
+
+    def read(begun: Iterable[pa.Table]) -> pa.Table:
+        kept = [table.select(schema.names).cast(schema) for table in begun if table.num_rows]
+        return pa.concat_tables([schema.empty_table(), *kept])
+
+    return _walked(tables, read)
 
 
 def save(tables: Tables, file: Location, schema: pa.Schema) -> int:
     """Stream all tables, in any order, into one Parquet file; return the number of rows."""
-    rows = 0
-    with file.writing() as path, pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for table in each(tables):
-            if table.num_rows:
-                writer.write_table(table.select(schema.names).cast(schema))
-                rows += table.num_rows
-    return rows
+
+    def stream(begun: Iterable[pa.Table]) -> int:
+        rows = 0
+        with file.writing() as path, pq.ParquetWriter(path, schema, compression="zstd") as writer:
+            for table in begun:
+                if table.num_rows:
+                    writer.write_table(table.select(schema.names).cast(schema))
+                    rows += table.num_rows
+        return rows
+
+    return _walked(tables, stream)
+
+
+def _walked(tables: Tables, consume: Callable[[Iterable[pa.Table]], Result]) -> Result:
+    """Give ``consume`` all tables; begin the walk anew where workers or nodes were lost too often.
+
+    What a walk reads are files, and what its tasks write are whole files with the same rows each
+    time, so one that was begun twice leaves what one did. An error of ``work`` ends it at once.
+    """
+    if isinstance(tables, list):
+        return consume(tables)
+    from ray.exceptions import (
+        GetTimeoutError,
+        LocalRayletDiedError,
+        NodeDiedError,
+        ObjectLostError,
+        WorkerCrashedError,
+    )
+
+    lost = (
+        GetTimeoutError,
+        LocalRayletDiedError,
+        NodeDiedError,
+        ObjectLostError,
+        WorkerCrashedError,
+    )
+    for attempt in range(1, WALK_ATTEMPTS):
+        try:
+            return consume(_tables_of(tables))
+        except lost as error:
+            logger.warning(
+                "workers or nodes were lost (%s): begun anew, %d of %d",
+                type(error).__name__,
+                attempt + 1,
+                WALK_ATTEMPTS,
+            )
+    return consume(_tables_of(tables))
+
+
+def _tables_of(walk: Walk) -> Iterator[pa.Table]:
+    return iter(walk.begin().iter_batches(batch_format="pyarrow", batch_size=None))
 
 
 def write(table: pa.Table, file: Location) -> None:
