@@ -1,4 +1,7 @@
-"""An object store for tests: moto's S3 over real HTTP, behind a proxy that makes trouble."""
+"""Object stores for tests, over real HTTP, behind a proxy that makes trouble.
+
+S3 is moto's, Google Cloud Storage gcp-storage-emulator's.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,17 @@ import http.client
 import logging
 import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+from gcp_storage_emulator.server import create_server
 from moto.server import ThreadedMotoServer
 
 BUCKET = "corpus"
@@ -31,6 +38,7 @@ class Trouble:
     slow_down_share: float = 0.0
     delay_share: float = 0.0
     delay_s: float = 0.2
+    spared_method: str = ""
     done: dict[str, int] = field(default_factory=lambda: {"requests": 0, "500": 0, "503": 0})
     chance: random.Random = field(default_factory=lambda: random.Random(7))
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -56,7 +64,8 @@ def _handler(port: int, trouble: Trouble) -> type[BaseHTTPRequestHandler]:
 
         def handle_any(self) -> None:
             body = self._body()
-            choice = trouble.choose()
+            spared = self.command == trouble.spared_method
+            choice = "pass" if spared else trouble.choose()
             if choice != "pass":
                 answer = INTERNAL_ERROR if choice == "500" else SLOW_DOWN
                 self._answer(int(choice), [("Content-Type", "application/xml")], answer)
@@ -114,6 +123,17 @@ _HOP_BY_HOP = {"content-length", "connection", "transfer-encoding", "date", "ser
 
 
 @contextmanager
+def _proxy(port: int, trouble: Trouble) -> Iterator[int]:
+    """Yield the port of a proxy before a server on this machine."""
+    proxy = ThreadingHTTPServer(("127.0.0.1", 0), _handler(port, trouble))
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    try:
+        yield proxy.server_address[1]
+    finally:
+        proxy.shutdown()
+
+
+@contextmanager
 def s3_server() -> Iterator[tuple[str, Trouble]]:
     """Yield (``s3://bucket``, trouble) with the environment set so that S3 means this server."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -121,28 +141,71 @@ def s3_server() -> Iterator[tuple[str, Trouble]]:
     moto.start()
     trouble = Trouble()
     port = moto._server.socket.getsockname()[1]
-    proxy = ThreadingHTTPServer(("127.0.0.1", 0), _handler(port, trouble))
-    threading.Thread(target=proxy.serve_forever, daemon=True).start()
     settings = {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{proxy.server_address[1]}",
     }
-    before = {key: os.environ.get(key) for key in settings}
-    os.environ.update(settings)
+    before = {key: os.environ.get(key) for key in (*settings, "AWS_ENDPOINT_URL")}
     try:
-        connection = http.client.HTTPConnection("127.0.0.1", port)
-        connection.request("PUT", f"/{BUCKET}")
-        assert connection.getresponse().status == 200
-        yield f"s3://{BUCKET}", trouble
+        with _proxy(port, trouble) as proxy_port:
+            os.environ.update(settings, AWS_ENDPOINT_URL=f"http://127.0.0.1:{proxy_port}")
+            connection = http.client.HTTPConnection("127.0.0.1", port)
+            connection.request("PUT", f"/{BUCKET}")
+            assert connection.getresponse().status == 200
+            yield f"s3://{BUCKET}", trouble
     finally:
         for key, value in before.items():
             if value is None:
-                del os.environ[key]
+                os.environ.pop(key, None)
             else:
                 os.environ[key] = value
-        proxy.shutdown()
         moto.stop()
+
+
+@dataclass(frozen=True)
+class GoogleStore:
+    """A bucket of Google Cloud Storage that is read without credentials; its server's process."""
+
+    port: int
+    server: subprocess.Popen[str]
+
+    def uri(self, path: str) -> str:
+        """Return the address of a path, or of a pattern, in the bucket."""
+        options = f"scheme=http&endpoint_override=127.0.0.1:{self.port}"
+        return f"gs://anonymous@{BUCKET}/{path}?{options}"
+
+
+@contextmanager
+def google_server(error_share: float = 0.0) -> Iterator[GoogleStore]:
+    """Yield an empty bucket of Google Cloud Storage that fails at a share of the requests.
+
+    Uploads of content are spared: the emulator tells wrongly what it has of one broken off.
+    It runs in a process of its own: pyarrow asks whether a file of this store is closed by a
+    request, and holds the interpreter's lock all the while.
+    """
+    call = f"import object_store; object_store.serve_google({error_share})"
+    server = subprocess.Popen(
+        [sys.executable, "-c", call],
+        cwd=Path(__file__).parent, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert server.stdout is not None
+        yield GoogleStore(int(server.stdout.readline()), server)
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def serve_google(error_share: float) -> None:
+    """Serve a bucket until standard input ends, as it does with the parent; print the port."""
+    logging.getLogger("gcp_storage_emulator").setLevel(logging.ERROR)
+    trouble = Trouble(error_share / 2, error_share / 2, spared_method="PUT")
+    with (
+        create_server("127.0.0.1", 0, in_memory=True, default_bucket=BUCKET) as server,
+        _proxy(server._api._httpd.server_address[1], trouble) as port,
+    ):
+        print(port, flush=True)
+        sys.stdin.read()

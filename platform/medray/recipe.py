@@ -324,9 +324,10 @@ def _stored_files(pattern: str) -> list[Location]:
     stem = re.split(r"[*?\[]", place, maxsplit=1)[0]
     if stem == place:
         return [Location.of(pattern)] if Location.of(pattern).is_file() else []
-    folder = Location.of(stem.rsplit("/", 1)[0] + options)
-    wanted = place.split("://", 1)[1]
-    return [file for file in folder.files() if fnmatch.fnmatch(file.path, wanted)]
+    above = stem.rsplit("/", 1)[0]
+    folder, wanted = Location.of(above + options), place.removeprefix(above + "/")
+    # What stands before the wildcards is not part of a path as it is: "anonymous@bucket".
+    return [f for f in folder.files() if fnmatch.fnmatch(f.relative_to(folder), wanted)]
 
 
 def expand_folder(path: str, variables: Mapping[str, str], where: str) -> Location:

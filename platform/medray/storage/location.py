@@ -63,7 +63,9 @@ class Location:
         return Location(self.filesystem, f"{self.path.rstrip('/')}/{name}")
 
     def __str__(self) -> str:
-        return self.path if self.is_local else f"{self.filesystem.type_name}://{self.path}"
+        if self.is_local:
+            return self.path
+        return f"{'gs' if self._is_google else self.filesystem.type_name}://{self.path}"
 
     @property
     def name(self) -> str:
@@ -72,6 +74,10 @@ class Location:
     @property
     def is_local(self) -> bool:
         return isinstance(self.filesystem, pafs.LocalFileSystem)
+
+    @property
+    def _is_google(self) -> bool:
+        return bool(self.filesystem.type_name == "gcs")
 
     def local_path(self) -> Path:
         """Return the path on this machine's disk; ``ValueError`` for an object store."""
@@ -117,6 +123,7 @@ class Location:
         found: dict[str, list[str]] = {}
         for file in self.files(with_partial=True):
             found.setdefault(file.parent.path, []).append(file.name)
+        found.setdefault(self.path, [])  # told even where it holds nothing, as everywhere
         for path in sorted(found, key=lambda path: path.split("/")):
             yield Location(self.filesystem, path), found[path]
 
@@ -276,6 +283,9 @@ class Location:
 
     def delete_folder(self) -> None:
         """Remove this folder and all below it; it need not exist."""
+        if self._is_google:
+            # Arrow's delete_dir fails here where no object stands for the folder.
+            self.filesystem.delete_dir_contents(self.path, missing_dir_ok=True)
         if self.exists():
             self.filesystem.delete_dir(self.path)
 

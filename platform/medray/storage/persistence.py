@@ -12,6 +12,8 @@ from typing import TypeVar
 # it "Failed to flush response stream" and gives up at the first 500 or 503.
 ATTEMPTS = 6
 FIRST_PAUSE_S = 0.5
+# What these stores' errors hold.
+AMAZON, GOOGLE = "AWS Error", "google::cloud::Status"
 
 Result = TypeVar("Result")
 
@@ -19,13 +21,15 @@ Result = TypeVar("Result")
 def is_from_store(error: Exception) -> bool:
     """Say whether an object store failed: what was asked for may be whole.
 
-    Arrow gives an OSError for that and for a broken page alike; S3's name themselves.
+    Arrow gives an OSError for that and for a broken page alike; the stores' name themselves.
     """
-    return isinstance(error, OSError) and "AWS Error" in str(error)
+    if not isinstance(error, OSError) or isinstance(error, FileNotFoundError):
+        return False
+    return any(name in str(error) for name in (AMAZON, GOOGLE))
 
 
 def persist(work: Callable[[], Result]) -> Result:
-    """Return what ``work`` returns; where a store fails, do it again, six times in all.
+    """Return what ``work`` returns; where S3 fails, do it again, six times in all.
 
     Pauses double from half a second, up to 15 s together, each drawn from 50 to 150 % so that
     many workers do not come back at once. ``work`` must give the same when it is done twice.
@@ -34,7 +38,7 @@ def persist(work: Callable[[], Result]) -> Result:
         try:
             return work()
         except OSError as error:
-            if not is_from_store(error):
+            if AMAZON not in str(error):  # Google's client has itself tried long enough
                 raise
             time.sleep(FIRST_PAUSE_S * 2**attempt * random.uniform(0.5, 1.5))
     return work()

@@ -100,6 +100,7 @@ def test_options_stand_behind_a_pattern(store: tuple[str, Trouble]) -> None:
         "s3://bucket/*.parquet?secret_key=hidden",
         "s3://bucket/a.parquet?access_key=hidden&secret_key=hidden",
         "gs://user:hidden@bucket/a.parquet",
+        "gs://bucket/*.parquet?access_token=hidden",
     ],
 )
 def test_a_secret_in_a_uri_is_refused_and_not_repeated(uri: str) -> None:
