@@ -33,7 +33,7 @@ from medray.corpus.passes.report_pass import write_audit, write_contamination, w
 from medray.corpus.passes.screen_pass import ScreenPassConfig, documents_of, screen, texts_of
 from medray.corpus.passes.walker import Walker
 from medray.corpus.passes.window_pass import cut_windows, make_tokenizer
-from medray.corpus.readers import check_input, plan_input
+from medray.corpus.readers import apart_by_language, check_input, plan_input
 from medray.corpus.reports.audit import AuditConfig
 from medray.corpus.reports.report import Details
 from medray.corpus.reports.statistics import STEPS, Summary
@@ -190,7 +190,7 @@ def plan(config: CurateConfig, context: StageContext) -> list[Shard]:
             entry = config.inputs_by_origin[origin]
             shards += plan_input("filter", entry, pages, config.shard_rows, origin)
     _check_not_empty(shards, context)
-    return shards
+    return apart_by_language("filter", shards)
 
 
 def _check_not_empty(shards: Sequence[Shard], context: StageContext) -> None:

@@ -90,9 +90,28 @@ def _of_column(step: str, shard: Shard, entry: CorpusInput) -> Shard:
     """
     if entry.columns.text == ColumnMapping().text:
         return shard
-    named = hashlib.sha256(f"{shard.identity}|{entry.columns.text}".encode()).hexdigest()[:32]
-    units = shard.first_unit, shard.end_unit
-    name = shard_id_of(f"{step}|{entry.language}", named, *units)
+    return _renamed(step, shard, entry.columns.text)
+
+
+def apart_by_language(step: str, shards: Sequence[Shard]) -> list[Shard]:
+    """Return the shards with those renamed whose file was given under another language before.
+
+    A file may hold two languages, of which each is filtered by its own keywords: these are
+    different decisions and must not share their documents' ids. The first language keeps them.
+    """
+    first: dict[str, str] = {}
+    return [
+        shard
+        if first.setdefault(shard.identity, shard.language) == shard.language
+        else _renamed(step, shard, shard.language)
+        for shard in shards
+    ]
+
+
+def _renamed(step: str, shard: Shard, what: str) -> Shard:
+    """Return a shard whose documents' ids name also what of its file is read."""
+    named = hashlib.sha256(f"{shard.identity}|{what}".encode()).hexdigest()[:32]
+    name = shard_id_of(f"{step}|{shard.language}", named, shard.first_unit, shard.end_unit)
     return replace(shard, identity=named, shard_id=name)
 
 

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medray.corpus.documents import INVALID_UTF8, MALFORMED, NO_TEXT, TOO_LARGE
-from medray.corpus.readers import plan_input, read_documents
+from medray.corpus.readers import apart_by_language, plan_input, read_documents
 from medray.corpus.readers.json_lines import BLOCK_BYTES
 from medray.corpus.readers.lines import MAXIMUM_DOCUMENT_BYTES, lines_of_range, split_lines
 from medray.errors import InputError
@@ -303,3 +303,19 @@ def test_two_columns_of_one_file_are_different_documents(tmp_path: Path, name: s
     assert told(rows) == ["q", "a"]
     assert len(names) == 2
     assert len({row["document_id"] for row in rows}) == 2
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet", "a.txt"])
+def test_one_file_under_two_languages_gives_ids_that_differ(tmp_path: Path, name: str) -> None:
+    if name.endswith("parquet"):
+        pq.write_table(pa.table({"text": ["one", "two"]}), tmp_path / name)
+    else:
+        (tmp_path / name).write_text('{"text": "one"}\n{"text": "two"}\n')
+    english = entry_of(columns=text_only())
+    entries = [english, english.model_copy(update={"language": "fr"})]
+    alone = [plan([tmp_path / name], entry) for entry in (*entries, english)]
+    shards = apart_by_language("test", [shard for planned in alone for shard in planned])
+    ids = [{row["document_id"] for row in read_shards([s], english)} for s in shards]
+    assert ids[0] == ids[2] == {row["document_id"] for row in read_shards(alone[0], english)}
+    assert ids[0].isdisjoint(ids[1])
+    assert apart_by_language("test", alone[1]) == alone[1]  # a file of one language keeps its ids
