@@ -1,10 +1,8 @@
-"""A deduplication in a process of its own, which can be killed; and what it left.
-
-As a program: ``KEPT WORK ADDRESS PARTITIONS`` deduplicates every file of a folder.
-"""
+"""A deduplication in a process of its own, which can be killed; and what it left."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,9 +42,13 @@ class Deduplication(Driver):
     def start(
         cls, kept: Path, work: Path, address: str, partitions: int, environment: Mapping[str, str]
     ) -> Deduplication:
-        command = [sys.executable, __file__, str(kept), str(work), address, str(partitions)]
+        # Not as a script: its folder would come first in every process's path, and tests/medray in
+        # it stand for the package. The paths are this process's, platform before tests.
+        begin = f"import sys, {Path(__file__).stem} as runs; runs.main(*sys.argv[1:])"
+        command = [sys.executable, "-c", begin, str(kept), str(work), address, str(partitions)]
+        paths = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         log = work.with_suffix(".log")
-        return cls(spawn(command, log, environment), log, work)
+        return cls(spawn(command, log, {**environment, **paths}), log, work)
 
     def place(self) -> str:
         """Return "start" or one of PLACES, by what this process wrote."""
@@ -76,7 +78,3 @@ def main(kept: str, work: str, address: str, partitions: str) -> None:
     runtime = RayRuntime(address)
     deduplicate(tables, DeduplicateConfig(), Location.of(work), runtime, partitions=int(partitions))
     runtime.shutdown()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -92,6 +92,15 @@ class Disturbed:
             self._strike(kind, draw)
         self.run.wait()
 
+    def through_task(self, task: str, times: int) -> None:
+        """Kill the worker that does a task, as often as that, and wait for the end."""
+        for _ in range(times):
+            worker = self._wait_for_worker(task)[0]
+            self.kills.append(Kill("worker", self.run.place(), title_of(worker).strip()))
+            kill(worker)
+            worker.wait(NO_TASK_S)
+        self.run.wait()
+
     def _strike(self, kind: str, draw: random.Random) -> None:
         """Kill one thing of a kind, and put another in its place where it does not come back."""
         place, task = self.run.place(), ""
@@ -113,11 +122,12 @@ class Disturbed:
         while self.run.place() not in self.places[self.places.index(place) :]:
             self._look_after(deadline, f"not in {place}")
 
-    def _wait_for_worker(self) -> list[psutil.Process]:
+    def _wait_for_worker(self, task: str = "") -> list[psutil.Process]:
+        """Return the workers that do a task whose name holds ``task``."""
         deadline = time.monotonic() + NO_TASK_S
-        while not (workers := self.cluster.busy_workers()):
-            self._look_after(deadline, "no task ran")
-        return workers
+        while not (found := [w for w in self.cluster.busy_workers() if task in title_of(w)]):
+            self._look_after(deadline, f"no task {task} ran")
+        return found
 
     def _look_after(self, deadline: float, missing: str) -> None:
         assert not self.run.ended, self._told("ended before the kill")

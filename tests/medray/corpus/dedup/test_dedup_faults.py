@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,7 +19,7 @@ from medray.corpus.dedup.deduplicate import RESULT_NAME, DedupResult
 from medray.corpus.dedup.evidence import read_removed
 from medray.languages import LANGUAGES
 from medray.storage.location import Location
-from ray_nodes import ray_nodes
+from ray_nodes import Nodes, ray_nodes
 
 from .planting import edited, text_of, words_of
 
@@ -87,32 +89,63 @@ def left_of(work: Path) -> set[str]:
     return names | {path.name for path in work.rglob("*.partial")}
 
 
+@dataclass(frozen=True)
+class Stand:
+    """A cluster, documents, and what a deduplication that nobody disturbed made of them."""
+
+    cluster: Nodes
+    kept: Path
+    calm: Path
+
+    def start(self, work: Path, partitions: int = PARTITIONS) -> Deduplication:
+        address, environment = self.cluster.address, self.cluster.environment
+        return Deduplication.start(self.kept, work, address, partitions, environment)
+
+    def check_equal(self, killed: Path) -> None:
+        expected = removals(self.calm)
+        assert expected.num_rows > FILES * DOCUMENTS  # a sixth of all
+        assert removals(killed).equals(expected)
+        assert (killed / RESULT_NAME).read_bytes() == (self.calm / RESULT_NAME).read_bytes()
+        assert left_of(killed) == left_of(self.calm)
+        assert "between" not in left_of(killed)
+
+
+@pytest.fixture(scope="module")
+def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    folder = tmp_path_factory.mktemp("stand")
+    kept = write_planted(folder / "kept", FILES, DOCUMENTS)
+    with ray_nodes(folder, NODES) as cluster:
+        made = Stand(cluster, kept, folder / "calm")
+        made.start(made.calm, 5).wait()
+        yield made
+
+
 @pytest.mark.slow
-# 6 passes; 7 hangs on Ray 2.60: a node is lost while reducers hold every CPU.
+# In 7 a node is lost while reducers that want its rows hold every CPU.
 @pytest.mark.parametrize("seed", [6, 7])
 def test_kills_of_workers_nodes_and_the_driver_in_a_shuffle_change_no_removal(
-    tmp_path: Path, seed: int
+    stand: Stand, tmp_path: Path, seed: int
 ) -> None:
-    kept = write_planted(tmp_path / "kept", FILES, DOCUMENTS)
-    calm, killed = tmp_path / "calm", tmp_path / "killed"
-    with ray_nodes(tmp_path, NODES) as cluster:
-
-        def start(work: Path, partitions: int) -> Deduplication:
-            address, environment = cluster.address, cluster.environment
-            return Deduplication.start(kept, work, address, partitions, environment)
-
-        start(calm, 5).wait()
-        disturbed = Disturbed(cluster, lambda: start(killed, PARTITIONS), PLACES)
-        disturbed.through(PLAN, LONGEST_PAUSE_S, seed)
+    killed = tmp_path / "killed"
+    disturbed = Disturbed(stand.cluster, lambda: stand.start(killed), PLACES)
+    disturbed.through(PLAN, LONGEST_PAUSE_S, seed)
     kills = disturbed.kills
     print("kills:", *kills, sep="\n")
-    expected = removals(calm)
-    assert expected.num_rows > FILES * DOCUMENTS  # a sixth of all
-    assert removals(killed).equals(expected)
-    assert (killed / RESULT_NAME).read_bytes() == (calm / RESULT_NAME).read_bytes()
-    assert left_of(killed) == left_of(calm)
-    assert "between" not in left_of(killed)
+    stand.check_equal(killed)
     assert Counter(kill.kind for kill in kills) == Counter(kind for kind, _ in PLAN)
     met = [kill for kill in kills if kill.place in SHUFFLED]
     assert {kill.kind for kill in met} == set(KINDS), kills
-    assert sum("Shuffle" in kill.task for kill in met) >= 2, kills
+    assert any("Shuffle" in kill.task for kill in met), kills
+
+
+@pytest.mark.slow
+def test_a_shuffles_task_that_dies_often_is_begun_anew(stand: Stand, tmp_path: Path) -> None:
+    """Ray gives a task up at its fourth death where nobody says otherwise, as Ray Data does not."""
+    killed = tmp_path / "killed"
+    disturbed = Disturbed(stand.cluster, lambda: stand.start(killed), PLACES)
+    # The candidates of so few documents are one group, so this walk has one such task.
+    disturbed.through_task("ray::HashShuffleReduce(keys=('group',)", 6)
+    print("kills:", *disturbed.kills, sep="\n")
+    stand.check_equal(killed)
+    assert {kill.place for kill in disturbed.kills} == {"verify"}
+    assert "begun anew, 2 of" in disturbed.run.tail()
