@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -21,6 +20,7 @@ from medray.scans.engines import EngineChoice, EngineUnavailable, engine_for, in
 from medray.scans.pages import PageRecord, count_pages, read_pages
 from medray.storage.location import Location, content_identity
 from medray.storage.mapping import run_shards
+from medray.storage.scratch import temporary_folder
 from medray.storage.shards import Receipt, Shard, ShardOutput, shard_id_of, sum_counts
 
 # What a page's text must be to go on to a corpus.
@@ -166,8 +166,8 @@ def _local(file: Location) -> Iterator[Path]:
     if file.is_local:
         yield file.local_path()
         return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / file.name
+    with temporary_folder() as folder:
+        path = folder / file.name
         path.write_bytes(file.read_bytes())
         yield path
 

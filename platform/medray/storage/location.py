@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
 import errno
 import fcntl
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -23,6 +21,7 @@ import pyarrow.fs as pafs
 from medray.errors import InputError
 from medray.storage.object_store import open_filesystem
 from medray.storage.persistence import persist
+from medray.storage.scratch import scratch_folder
 
 # A file up to this size is identified by the hash of all its bytes; a larger one by size, time of
 # change and the hash of its two ends (a Parquet footer holds every column chunk's offset and
@@ -178,9 +177,7 @@ class Location:
             temporary = Path(f"{self.parent.path}/.{self.name}.{uuid.uuid4().hex}{PARTIAL}")
             temporary.parent.mkdir(parents=True, exist_ok=True)
         else:
-            handle, name = tempfile.mkstemp(suffix=PARTIAL)
-            os.close(handle)
-            temporary = Path(name)
+            temporary = scratch_folder() / f"{uuid.uuid4().hex}{PARTIAL}"
         try:
             yield temporary
             if self.is_local:
@@ -262,8 +259,7 @@ class Location:
             return self.local_path()
         key = str(self)
         if key not in _COPIES:
-            copied = tempfile.mkdtemp(prefix="medray-")
-            atexit.register(shutil.rmtree, copied, ignore_errors=True)
+            copied = tempfile.mkdtemp(dir=scratch_folder())
             persist(
                 lambda: pafs.copy_files(
                     self.path,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -20,6 +18,7 @@ from medray.models.folder import load_model, save_model
 from medray.pipeline import Job, StageContext, StageResult
 from medray.recipe import Config, Reference
 from medray.storage.location import Location
+from medray.storage.scratch import temporary_folder
 from medray.training.batches import IGNORED, Sequences
 from medray.training.config import TrainingConfig, TrainingStageConfig
 from medray.training.loop import Assembly
@@ -88,9 +87,9 @@ class FinetuneTask:
         )
 
     def export(self, assembly: Assembly, weights: dict[str, Any]) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            save_model(assembly.model, weights, assembly.tokenizer, Path(folder))
-            (self.output / "adapter").upload(Path(folder))
+        with temporary_folder() as folder:
+            save_model(assembly.model, weights, assembly.tokenizer, folder)
+            (self.output / "adapter").upload(folder)
 
 
 def split(questions: Sequence[Question], share: float) -> tuple[list[Question], list[Question]]:

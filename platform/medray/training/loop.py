@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from medray.storage.scratch import temporary_folder
 from medray.training.batches import Sequences, worker_samples
 from medray.training.config import TrainingConfig
 from medray.training.engine import Engine, prepare_process
@@ -122,10 +122,10 @@ def _report_checkpoint(engine: Engine, history: History, last: bool) -> None:
     """Save every worker's part and report it; Ray Train merges the parts into one folder."""
     import ray.train
 
-    with tempfile.TemporaryDirectory() as folder:
-        engine.save(Path(folder))
+    with temporary_folder() as folder:
+        engine.save(folder)
         if engine.rank == 0:
-            (Path(folder) / HISTORY_NAME).write_text(json.dumps(vars(history)), encoding="utf-8")
+            (folder / HISTORY_NAME).write_text(json.dumps(vars(history)), encoding="utf-8")
         checkpoint = ray.train.Checkpoint.from_directory(folder)
         ray.train.report(_metrics(history, last), checkpoint=checkpoint)
 

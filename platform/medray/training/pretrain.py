@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +16,7 @@ from medray.models.small import NewModelConfig, make_model
 from medray.pipeline import Job, StageContext, StageResult
 from medray.recipe import Config, InputFolder, Reference
 from medray.storage.location import Location
+from medray.storage.scratch import temporary_folder
 from medray.training.batches import Sequences, read_windows
 from medray.training.config import TrainingConfig, TrainingStageConfig
 from medray.training.loop import Assembly
@@ -66,9 +66,9 @@ class PretrainTask:
 def export_model(assembly: Assembly, weights: dict[str, Any], target: Location) -> None:
     """Write the model's Hugging Face folder to a location, local or not."""
     assembly.model.config.use_cache = True
-    with tempfile.TemporaryDirectory() as folder:
-        save_model(assembly.model, weights, assembly.tokenizer, Path(folder))
-        target.upload(Path(folder))
+    with temporary_folder() as folder:
+        save_model(assembly.model, weights, assembly.tokenizer, folder)
+        target.upload(folder)
 
 
 def windows_of(corpus: Location) -> Sequences:

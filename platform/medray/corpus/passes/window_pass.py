@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from medray.corpus.tokens.tokenizer import TokenizerConfig, load_tokenizer, trai
 from medray.corpus.tokens.windows import WindowConfig, window_outputs
 from medray.storage.location import Location
 from medray.storage.parquet_shards import open_parquet, read_batches
+from medray.storage.scratch import temporary_folder
 from medray.storage.shards import Receipt, Shard, ShardOutput
 
 COMPLETE = "complete"
@@ -62,9 +62,9 @@ def _write_tokenizer(
         tokenizer = train_tokenizer(drawn, config.vocabulary_size)
     else:
         tokenizer = load_tokenizer(folder)
-    with tempfile.TemporaryDirectory() as made:
+    with temporary_folder() as made:
         tokenizer.save_pretrained(made)
-        target.upload(Path(made))
+        target.upload(made)
     (target / COMPLETE).write_bytes(b"")
 
 
