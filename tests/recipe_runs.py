@@ -26,7 +26,7 @@ SMALL = [
     "feed_forward_size: 128}",
     "pretrain.training.steps=12",
     "pretrain.training.global_batch_size=8",
-    "pretrain.training.micro_batch_size=4",
+    "pretrain.training.micro_batch_tokens=1024",
     "pretrain.training.checkpoint_every_steps=4",
     f'finetune.questions=[{{language: en, files: "{SAMPLES}/exams/Train/English.jsonl"}}]',
     "finetune.training.steps=4",

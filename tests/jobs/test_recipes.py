@@ -87,8 +87,8 @@ def test_every_job_is_registered_under_its_own_name() -> None:
             "quickstart.yaml: stages.pretrain.job: no job 'pretran'; did you mean pretrain?",
         ),
         (
-            "pretrain.training.global_batch_size=33",
-            "global_batch_size 33 must be a multiple of workers.count x micro_batch_size = 16",
+            "pretrain.training.offload=parameters",
+            "offload: parameters needs zero_stage >= 3",
         ),
         (
             "benchmark.questions.0.format=mmedbensh",

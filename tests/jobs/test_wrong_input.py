@@ -61,9 +61,11 @@ def test_value_of_the_wrong_type(capsys: pytest.CaptureFixture[str], tmp_path: P
     assert "many" in line
 
 
-def test_batch_that_does_not_divide(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    line = refused(capsys, tmp_path / "w", "--set", "pretrain.training.global_batch_size=33")
-    assert "must be a multiple of workers.count x micro_batch_size = 16" in line
+def test_settings_that_exclude_each_other(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    line = refused(capsys, tmp_path / "w", "--set", "pretrain.training.offload=parameters")
+    assert "offload: parameters needs zero_stage >= 3" in line
 
 
 def test_missing_column(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -123,7 +125,6 @@ def test_more_workers_than_cpus(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     line = refused(
         capsys, tmp_path / "w", "--cpus", "4",
         "--set", "pretrain.training.workers.count=16",
-        "--set", "pretrain.training.global_batch_size=128",
     )  # fmt: skip
     assert "stages.pretrain needs 16 CPUs, the local Ray has 4" in line
 

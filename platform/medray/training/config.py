@@ -27,6 +27,7 @@ class OptimizerConfig(Config):
     weight_decay: float = Field(default=0.01, ge=0)
     beta1: float = Field(default=0.9, ge=0, lt=1)
     beta2: float = Field(default=0.95, ge=0, lt=1)
+    epsilon: float = Field(default=1e-8, gt=0)
     gradient_clipping: float = Field(default=1.0, ge=0, description="largest norm; 0: no clipping")
 
 
@@ -35,31 +36,42 @@ class TrainingConfig(Config):
 
     workers: WorkersConfig = Field(default=WorkersConfig())
     optimizer: OptimizerConfig = Field(default=OptimizerConfig())
-    zero_stage: Literal[0, 1, 2, 3] = Field(default=2, description="DeepSpeed ZeRO stage")
+    strategy: Literal["deepspeed", "fsdp"] = Field(
+        default="deepspeed", description="what shards the model: DeepSpeed ZeRO, or PyTorch's FSDP2"
+    )
+    zero_stage: Literal[0, 1, 2, 3] = Field(default=2, description="DeepSpeed's; FSDP2 is as 3")
+    offload: Literal["none", "optimizer", "parameters"] = Field(
+        default="none", description="what lies in the host's memory; parameters: both"
+    )
     precision: Literal["bf16", "fp32"] = "bf16"
     gradient_checkpointing: bool = True
     steps: int = Field(default=100, ge=1, description="optimizer steps")
     global_batch_size: int = Field(
-        default=16, ge=1, description="sequences of one step, all workers"
+        default=16, ge=1, description="sequences of one step, all workers together"
     )
-    micro_batch_size: int = Field(default=4, ge=1, description="sequences of one forward pass")
+    micro_batch_tokens: int = Field(
+        default=8192,
+        ge=16,
+        description="tokens of one forward pass: sequences are packed, none sees another",
+    )
+    mixture: dict[str, float] | None = Field(
+        default=None, description="weights of languages; none: as many as there are"
+    )
     log_every_steps: int = Field(default=5, ge=1)
     evaluate_every_steps: int = Field(default=0, ge=0, description="0: only after the last step")
     checkpoint_every_steps: Annotated[int, Incidental()] = Field(default=50, ge=1)
 
     @model_validator(mode="after")
-    def _batch_divides(self) -> TrainingConfig:
-        piece = self.workers.count * self.micro_batch_size
-        if self.global_batch_size % piece:
-            raise ValueError(
-                f"global_batch_size {self.global_batch_size} must be a multiple of "
-                f"workers.count x micro_batch_size = {piece}"
-            )
+    def _goes_together(self) -> TrainingConfig:
+        if self.offload != "none" and self.strategy == "deepspeed":
+            needed = {"optimizer": 1, "parameters": 3}[self.offload]
+            if self.zero_stage < needed:
+                raise ValueError(f"offload: {self.offload} needs zero_stage >= {needed}")
+        if self.mixture is not None and (
+            min(self.mixture.values(), default=0.0) < 0 or not sum(self.mixture.values()) > 0
+        ):
+            raise ValueError("mixture: weights must not be negative, and one must be above 0")
         return self
-
-    @property
-    def accumulation_steps(self) -> int:
-        return self.global_batch_size // (self.workers.count * self.micro_batch_size)
 
 
 class TrainingStageConfig(StageConfig):

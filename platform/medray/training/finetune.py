@@ -16,21 +16,14 @@ from medray.instruct.questions import Question
 from medray.languages import LANGUAGES
 from medray.models.folder import load_model, save_model
 from medray.pipeline import Job, StageContext, StageResult
-from medray.recipe import Config, Reference
+from medray.recipe import Reference
 from medray.storage.location import Location
 from medray.storage.scratch import temporary_folder
-from medray.training.batches import IGNORED, Sequences
 from medray.training.config import TrainingConfig, TrainingStageConfig
 from medray.training.loop import Assembly
+from medray.training.methods import Lora, Method, apply_method
+from medray.training.sequences import IGNORED, Example, Sequences
 from medray.training.trainer import check_workers, fit
-
-
-class LoraConfig(Config):
-    """Low-rank adaptation. MMedLM trains rank 16, dropout 0.05 (its alpha is undefined)."""
-
-    rank: int = Field(default=16, ge=1)
-    alpha: float = Field(default=32.0, gt=0, description="the update is scaled by alpha / rank")
-    dropout: float = Field(default=0.05, ge=0, lt=1)
 
 
 class AdaptationConfig(TrainingStageConfig):
@@ -38,7 +31,7 @@ class AdaptationConfig(TrainingStageConfig):
 
     model: Annotated[str, Reference(("model",))] = Field(description="a pretrain stage")
     questions: list[QuestionInput] = Field(min_length=1)
-    lora: LoraConfig = Field(default=LoraConfig())
+    method: Method = Field(default=Lora(), description="what of the model is trained")
     validation_share: float = Field(
         default=0.125, ge=0, lt=1, description="share of questions held out for validation loss"
     )
@@ -53,11 +46,11 @@ class FinetuneConfig(AdaptationConfig):
 
 @dataclass(frozen=True)
 class FinetuneTask:
-    """LoRA on the responses to questions."""
+    """Training on the responses to questions."""
 
     training: TrainingConfig
     seed: int
-    lora: LoraConfig
+    method: Method
     questions: tuple[Question, ...]
     validation_share: float
     maximum_tokens: int
@@ -65,19 +58,9 @@ class FinetuneTask:
     output: Location
 
     def build(self) -> Assembly:
-        from peft import LoraConfig as PeftLoraConfig
-        from peft import get_peft_model
-
         folder = self.model.local_path()
         tokenizer = load_tokenizer(folder)
-        settings = PeftLoraConfig(
-            r=self.lora.rank,
-            lora_alpha=self.lora.alpha,
-            lora_dropout=self.lora.dropout,
-            target_modules="all-linear",
-            task_type="CAUSAL_LM",
-        )
-        model = get_peft_model(load_model(folder), settings)
+        model = apply_method(load_model(folder), self.method)
         trained, held_out = split(self.questions, self.validation_share)
         return Assembly(
             model,
@@ -110,7 +93,7 @@ def encode(questions: Sequence[Question], tokenizer: Any, maximum_tokens: int) -
     tokens on its left, never its question's end or the response header; so does a response that
     alone is too long, for its answer stands last.
     """
-    pairs = []
+    examples = []
     for question in questions:
         for rationale in (True, False) if question.rationale else (False,):
             prompt = tokenizer(prompt_for(question, rationale=rationale))["input_ids"]
@@ -119,8 +102,11 @@ def encode(questions: Sequence[Question], tokenizer: Any, maximum_tokens: int) -
             )["input_ids"]
             response = [*response, tokenizer.eos_token_id][-maximum_tokens:]
             prompt = prompt[max(0, len(prompt) + len(response) - maximum_tokens) :]
-            pairs.append((prompt + response, [IGNORED] * len(prompt) + response))
-    return Sequences.of(pairs)
+            labels = [IGNORED] * len(prompt) + response
+            examples.append(
+                Example(prompt + response, labels, question.language, question.question_id)
+            )
+    return Sequences.of(examples)
 
 
 def make_task(config: AdaptationConfig, context: StageContext) -> FinetuneTask:
@@ -128,7 +114,7 @@ def make_task(config: AdaptationConfig, context: StageContext) -> FinetuneTask:
     return FinetuneTask(
         config.training,
         context.seed,
-        config.lora,
+        config.method,
         load_questions(config.questions, context),
         config.validation_share,
         config.maximum_tokens,
@@ -164,7 +150,7 @@ def run(config: FinetuneConfig, context: StageContext) -> StageResult:
             "validation_loss": history.validation_loss,
             "first_loss": history.loss[0][1],
             "last_loss": history.loss[-1][1],
-            "lora_rank": config.lora.rank,
+            "method": str(config.method),
         },
     )
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from medray.errors import InputError
 from medray.storage.scratch import temporary_folder
-from medray.training.batches import Sequences, worker_samples
 from medray.training.config import TrainingConfig
-from medray.training.engine import Engine, prepare_process
+from medray.training.engine import Engine, Step, name_some
+from medray.training.order import Order
+from medray.training.sequences import Sequences
+from medray.training.strategy import prepare_process
 
 HISTORY_NAME = "history.json"
 
@@ -70,28 +75,56 @@ def train_worker(task: TrainingTask, board: Any, keeps: bool) -> None:
     prepare_process(config.workers.use_gpu, context.get_local_world_size())
     torch.manual_seed(task.seed)
     assembly = task.build()
+    check_lengths(assembly, config)
+    order = order_of(assembly.sequences, config, task.seed)
     engine = Engine(assembly.model, config, rank, world_size)
     history = _resume(engine)
     for step in range(history.step, config.steps):
         # Dropout's state is a function of the step too, so a resumed run draws the same masks.
         torch.manual_seed((task.seed * 1_000_003 + step) * 1_009 + rank)
-        chosen = worker_samples(
-            step,
-            config.global_batch_size,
-            rank,
-            world_size,
-            len(assembly.sequences),
-            task.seed,
-        )
-        loss = engine.step(assembly.sequences, chosen, step)
+        first = step * config.global_batch_size
+        chosen = order.between(first, first + config.global_batch_size)
+        done = engine.step(assembly.sequences, chosen, step)
+        check_finite(done, step, assembly.sequences, chosen)
         history.step = step + 1
         if board is not None and rank == 0:
-            board.tell.remote(step + 1, loss)
-        _after_step(engine, assembly, history, config, loss, keeps)
+            board.tell.remote(step + 1, done.loss)
+        _after_step(engine, assembly, history, config, done, keeps)
     if keeps:
         weights = engine.whole_weights()
         if rank == 0:
             task.export(assembly, weights)
+
+
+def order_of(sequences: Sequences, config: TrainingConfig, seed: int) -> Order:
+    """Return the order in which a run sees its sequences."""
+    if config.mixture is None:
+        return Order.uniform(len(sequences), seed)
+    return Order.mixture(sequences, config.mixture, seed)
+
+
+def check_lengths(assembly: Assembly, config: TrainingConfig) -> None:
+    """InputError where a sequence is longer than a pass, or than the model has positions."""
+    longest = int(max(assembly.sequences.lengths, default=0))
+    if longest == 0:
+        raise InputError("there is nothing to train on: no sequence of a token")
+    positions = getattr(assembly.model.config, "max_position_embeddings", None)
+    if positions is not None and longest > positions:
+        raise InputError(f"a sequence has {longest} tokens, the model {positions} positions")
+    if longest > config.micro_batch_tokens:
+        raise InputError(
+            f"training.micro_batch_tokens: {config.micro_batch_tokens} is less than the longest "
+            f"sequence, {longest}"
+        )
+
+
+def check_finite(done: Step, step: int, sequences: Sequences, chosen: Sequence[int]) -> None:
+    """FloatingPointError that names the batch where a loss or a gradient is not a number."""
+    if not (math.isfinite(done.loss) and math.isfinite(done.gradient_norm)):
+        raise FloatingPointError(
+            f"step {step + 1}: loss {done.loss}, gradient norm {done.gradient_norm}; the last "
+            f"checkpoint is from before; its batch: {name_some(sequences, chosen)}"
+        )
 
 
 def _after_step(
@@ -99,7 +132,7 @@ def _after_step(
     assembly: Assembly,
     history: History,
     config: TrainingConfig,
-    loss: float,
+    done: Step,
     keeps: bool,
 ) -> None:
     """Log, evaluate, checkpoint and report where the step's number says so."""
@@ -107,11 +140,11 @@ def _after_step(
 
     step, last = history.step, history.step == config.steps
     if step % config.log_every_steps == 0 or step == 1 or last:
-        history.loss.append((step, loss))
+        history.loss.append((step, done.loss))
     every = config.evaluate_every_steps
     evaluates = assembly.validation is not None and (last or (every > 0 and step % every == 0))
     if evaluates and assembly.validation is not None:
-        history.validation_loss.append((step, engine.evaluate(assembly.validation)))
+        history.validation_loss.append((step, engine.evaluate(assembly.validation)[""]))
     if keeps and (last or step % config.checkpoint_every_steps == 0):
         _report_checkpoint(engine, history, last)
     elif evaluates:

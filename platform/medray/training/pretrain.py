@@ -17,9 +17,9 @@ from medray.pipeline import Job, StageContext, StageResult
 from medray.recipe import Config, InputFolder, Reference
 from medray.storage.location import Location
 from medray.storage.scratch import temporary_folder
-from medray.training.batches import Sequences, read_windows
 from medray.training.config import TrainingConfig, TrainingStageConfig
 from medray.training.loop import Assembly
+from medray.training.sequences import Sequences, read_windows
 from medray.training.trainer import check_workers, fit
 
 

@@ -16,6 +16,7 @@ from medray.storage.location import Location
 from medray.training import finetune
 from medray.training.finetune import AdaptationConfig, FinetuneTask, make_task
 from medray.training.loop import train_worker
+from medray.training.methods import Lora
 from medray.training.trainer import make_trainer
 
 # A trial's own function only starts the trainer and waits; its workers have CPUs of their own.
@@ -36,7 +37,7 @@ class SweepConfig(AdaptationConfig):
 
     job: Literal["sweep"]
     learning_rates: list[float] = Field(min_length=1)
-    lora_ranks: list[int] = Field(min_length=1, description="alpha / rank stays as in lora")
+    lora_ranks: list[int] = Field(min_length=1, description="alpha / rank stays as in method")
     asha: AshaConfig = Field(default=AshaConfig())
     concurrent_trials: int = Field(
         default=1, ge=1, description="1: trials run in order, so which ones stop is reproducible"
@@ -48,20 +49,23 @@ class SweepConfig(AdaptationConfig):
             raise ValueError("a sweep needs validation_share > 0: trials are compared by it")
         if not 0 < self.training.evaluate_every_steps <= self.training.steps:
             raise ValueError("a sweep needs training.evaluate_every_steps in 1..steps")
+        if not isinstance(self.method, Lora):
+            raise ValueError("a sweep over lora_ranks needs method.kind lora")
         return self
 
 
 def trial_task(task: FinetuneTask, parameters: Mapping[str, Any]) -> FinetuneTask:
     """Return the task of one trial: another learning rate, another rank, the same scale."""
     rank = int(parameters["lora_rank"])
-    alpha = task.lora.alpha / task.lora.rank * rank
+    assert isinstance(task.method, Lora)  # the configuration was checked
+    alpha = task.method.alpha / task.method.rank * rank
     optimizer = task.training.optimizer.model_copy(
         update={"learning_rate": float(parameters["learning_rate"])}
     )
     return replace(
         task,
         training=task.training.model_copy(update={"optimizer": optimizer}),
-        lora=task.lora.model_copy(update={"rank": rank, "alpha": alpha}),
+        method=task.method.model_copy(update={"rank": rank, "alpha": alpha}),
     )
 
 

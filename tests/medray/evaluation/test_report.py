@@ -80,7 +80,7 @@ PARTS: dict[str, tuple[str, dict[str, int], dict[str, Any]]] = {
             "validation_loss": [[30, 4.75]],
             "first_loss": 5.5,
             "last_loss": 4.5,
-            "lora_rank": 16,
+            "method": "LoRA of rank 16",
         },
     ),
     "sweep": (

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from medray.training.config import (
     OptimizerConfig,
     TrainingConfig,
-    WorkersConfig,
     learning_rate_at,
 )
 
@@ -59,29 +58,6 @@ def test_a_rate_is_never_zero_nor_above_the_peak_and_falls_once_warm(
     assert rising == sorted(rising)
 
 
-def training(workers: int, micro: int, whole: int) -> TrainingConfig:
-    return TrainingConfig(
-        workers=WorkersConfig(count=workers), micro_batch_size=micro, global_batch_size=whole
-    )
-
-
-@given(st.integers(1, 8), st.integers(1, 8), st.integers(1, 8))
-def test_the_global_batch_is_workers_by_micro_batches_by_accumulation(
-    workers: int, micro: int, accumulation: int
-) -> None:
-    config = training(workers, micro, workers * micro * accumulation)
-    assert config.accumulation_steps == accumulation
-
-
-@pytest.mark.parametrize(("workers", "micro", "whole"), [(2, 4, 12), (3, 4, 16), (2, 8, 8)])
-def test_a_batch_that_does_not_part_evenly_is_told(workers: int, micro: int, whole: int) -> None:
-    with pytest.raises(
-        ValidationError,
-        match=rf"global_batch_size {whole} must be a multiple of .* = {workers * micro}",
-    ):
-        training(workers, micro, whole)
-
-
 @pytest.mark.parametrize(
     "fields",
     [
@@ -92,6 +68,11 @@ def test_a_batch_that_does_not_part_evenly_is_told(workers: int, micro: int, who
         {"optimizer": {"beta2": 1}},
         {"workers": {"count": 0}},
         {"optimiser": {}},
+        {"offload": "optimizer", "zero_stage": 0},
+        {"offload": "parameters", "zero_stage": 2},
+        {"mixture": {}},
+        {"mixture": {"en": 0.0}},
+        {"mixture": {"en": 1.0, "fr": -1.0}},
     ],
 )
 def test_a_wrong_value_is_told(fields: dict[str, object]) -> None:

@@ -1,4 +1,4 @@
-"""The DeepSpeed engine in a real worker group: all ZeRO stages learn alike and resume exactly."""
+"""The engine in a real worker group, against a plain loop: every method, strategy and stage."""
 
 from __future__ import annotations
 
@@ -9,89 +9,102 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+import torch
 
-from medray.models.small import NewModelConfig, make_model
-from medray.training.batches import Sequences, worker_samples
 from medray.training.config import TrainingConfig
-from medray.training.engine import Engine, prepare_process
+from medray.training.engine import Engine
+from medray.training.order import Order
+from medray.training.strategy import prepare_process
+
+from .architectures import examples, make
+from .plain_loop import plain_losses
+from .test_objective import METHODS
 
 pytestmark = pytest.mark.usefixtures("ray_local")
 
 STEPS, BATCH, SEED = 6, 8, 3
-SIZES = NewModelConfig(
-    hidden_size=32, layers=2, attention_heads=2, key_value_heads=2, feed_forward_size=64
-)
+STRATEGIES = [("deepspeed", stage) for stage in range(4)] + [("fsdp", 3)]
+TRAINED = ("full", "lora", "prefix", "freeze")
 
 
 @dataclass(frozen=True)
-class Vocabulary:
-    """What make_model asks of a tokenizer."""
+class Case:
+    """One training of the small model; ``resume_at``: a new engine goes on from a checkpoint."""
 
-    bos_token_id: int = 0
-    eos_token_id: int = 1
-    pad_token_id: int = 2
+    method: str
+    strategy: str
+    zero_stage: int
+    precision: str = "fp32"
+    offload: str = "none"
+    resume_at: int | None = None
+    family: str = "llama"
 
-    def __len__(self) -> int:
-        return 64
+    @property
+    def name(self) -> str:
+        return " ".join(str(value) for value in vars(self).values())
+
+    def config(self, workers: int) -> TrainingConfig:
+        return TrainingConfig.model_validate(
+            {
+                "workers": {"count": workers},
+                "strategy": self.strategy,
+                "zero_stage": self.zero_stage,
+                "precision": self.precision,
+                "offload": self.offload,
+                "steps": STEPS,
+                "global_batch_size": BATCH,
+                "micro_batch_tokens": 24,
+                "optimizer": {"learning_rate": 5e-3, "warmup_steps": 2, "weight_decay": 0.1},
+            }
+        )
 
 
-def sequences() -> Sequences:
-    generator = np.random.default_rng(5)
-    lists = [generator.integers(3, 64, length).tolist() for length in (5, 9, 12, 7, 16, 3, 11, 8)]
-    return Sequences.of([(tokens, tokens) for tokens in lists])
+def adapted(case: Case) -> Any:
+    from medray.training.methods import apply_method
+
+    model = make(case.family)
+    torch.manual_seed(1)
+    return apply_method(model, METHODS[case.method])
 
 
-def config_of(stage: int, precision: str, workers: int) -> TrainingConfig:
-    return TrainingConfig.model_validate(
-        {
-            "workers": {"count": workers},
-            "zero_stage": stage,
-            "precision": precision,
-            "steps": STEPS,
-            "global_batch_size": BATCH,
-            "micro_batch_size": 2,
-            "optimizer": {"learning_rate": 5e-3, "warmup_steps": 2},
-        }
-    )
+def batches() -> list[list[int]]:
+    order = Order.uniform(len(examples()), SEED)
+    return [order.between(step * BATCH, (step + 1) * BATCH) for step in range(STEPS)]
 
 
-def losses(config: TrainingConfig, resume_at: int | None, rank: int, world: int) -> list[float]:
-    """Return each step's loss; at ``resume_at`` a new engine goes on from a checkpoint."""
-    import torch
-
-    data = sequences()
-    engine = Engine(make_model(SIZES, Vocabulary(), SEED), config, rank, world)
-    found = []
-    for step in range(STEPS):
-        if step == resume_at:
+def train(case: Case, rank: int, world: int) -> dict[str, Any]:
+    data, config = examples(), case.config(world)
+    engine = Engine(adapted(case), config, rank, world)
+    losses, norms = [], []
+    for step, chosen in enumerate(batches()):
+        if step == case.resume_at:
             folder = [tempfile.mkdtemp()]
             torch.distributed.broadcast_object_list(folder, src=0)
             engine.save(Path(folder[0]))
-            engine = Engine(make_model(SIZES, Vocabulary(), SEED + 1), config, rank, world)
+            engine = Engine(adapted(case), config, rank, world)
             engine.load(Path(folder[0]))
-        chosen = worker_samples(step, BATCH, rank, world, len(data), SEED)
-        found.append(engine.step(data, chosen, step))
-    found.append(engine.evaluate(data))
-    return found
+        done = engine.step(data, chosen, step)
+        losses.append(done.loss)
+        norms.append(done.gradient_norm)
+    weights = engine.whole_weights()
+    sums = {name: tensor.double().sum().item() for name, tensor in sorted(weights.items())}
+    return {"losses": losses, "norms": norms, "validation": engine.evaluate(data), "sums": sums}
 
 
-def worker(target: str, cases: list[tuple[str, int, str, int | None]]) -> None:
+def worker(target: str, cases: list[Case]) -> None:
     """Run all cases in one worker group: starting one takes longer than all of them."""
     import ray.train
 
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     prepare_process(False, context.get_local_world_size())
-    table: dict[str, Any] = {}
-    for name, stage, precision, resume_at in cases:
-        table[name] = losses(config_of(stage, precision, world), resume_at, rank, world)
+    table = {case.name: train(case, rank, world) for case in cases}
     if rank == 0:
         Path(target).write_text(json.dumps(table))
 
 
-def train(target: Path, workers: int, cases: list[tuple[str, int, str, int | None]]) -> Any:
+def run(target: Path, workers: int, cases: list[Case]) -> dict[str, Any]:
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
@@ -100,46 +113,81 @@ def train(target: Path, workers: int, cases: list[tuple[str, int, str, int | Non
         scaling_config=ScalingConfig(num_workers=workers),
         run_config=RunConfig(name=target.stem, storage_path=str(target.parent / "ray")),
     ).fit()
-    return json.loads(target.read_text())
+    table: dict[str, Any] = json.loads(target.read_text())
+    return table
+
+
+FP32 = [Case(method, *strategy) for method in TRAINED for strategy in STRATEGIES]
+BF16 = [Case("full", *strategy, "bf16") for strategy in STRATEGIES]
+OFFLOADED = [
+    Case("full", "deepspeed", 1, offload="optimizer"),
+    Case("full", "deepspeed", 2, offload="optimizer"),
+    Case("full", "deepspeed", 3, offload="parameters"),
+]
+RESUMED = [
+    Case(method, *strategy, precision, resume_at=3)
+    for method, precision in (
+        ("full", "fp32"),
+        ("full", "bf16"),
+        ("lora", "fp32"),
+        ("prefix", "fp32"),
+    )
+    for strategy in STRATEGIES
+]
+PADDED = [Case("full", "deepspeed", 2, family="bloom"), Case("prefix", "fsdp", 3, family="bloom")]
 
 
 @pytest.fixture(scope="module")
-def two_workers(tmp_path_factory: pytest.TempPathFactory, ray_local: None) -> Any:
-    cases = [(f"zero {stage} fp32", stage, "fp32", None) for stage in range(4)]
-    cases += [(f"zero {stage} bf16", stage, "bf16", None) for stage in (1, 2, 3)]
-    cases += [("resumed fp32", 2, "fp32", 3), ("resumed bf16", 2, "bf16", 3)]
-    return train(tmp_path_factory.mktemp("engine") / "two.json", 2, cases)
+def two_workers(tmp_path_factory: pytest.TempPathFactory, ray_local: None) -> dict[str, Any]:
+    calm = [Case(c.method, c.strategy, c.zero_stage, c.precision) for c in RESUMED]
+    cases = list(dict.fromkeys([*FP32, *BF16, *OFFLOADED, *RESUMED, *calm, *PADDED]))
+    return run(tmp_path_factory.mktemp("engine") / "two.json", 2, cases)
 
 
 @pytest.fixture(scope="module")
-def one_worker(tmp_path_factory: pytest.TempPathFactory, ray_local: None) -> Any:
-    cases = [("zero 2 fp32", 2, "fp32", None)]
-    return train(tmp_path_factory.mktemp("engine") / "one.json", 1, cases)
+def one_worker(tmp_path_factory: pytest.TempPathFactory, ray_local: None) -> dict[str, Any]:
+    return run(tmp_path_factory.mktemp("engine") / "one.json", 1, [FP32[2], FP32[4]])
 
 
-def test_loss_falls(two_workers: Any) -> None:
-    for name, found in two_workers.items():
-        assert found[STEPS - 1] < found[0], name
+@pytest.mark.parametrize("case", FP32 + OFFLOADED + PADDED, ids=lambda case: case.name)
+def test_losses_are_the_plain_loops(case: Case, two_workers: dict[str, Any]) -> None:
+    expected = plain_losses(adapted(case), examples(), batches(), case.config(2))
+    found = two_workers[case.name]
+    assert found["losses"] == pytest.approx(expected, abs=1e-5)
+    assert expected[-1] < expected[0]
 
 
-def test_zero_stages_are_equal_in_fp32(two_workers: Any) -> None:
-    for stage in range(4):
-        assert two_workers[f"zero {stage} fp32"] == pytest.approx(
-            two_workers["zero 0 fp32"], abs=1e-5
-        )
+def test_the_gradients_norm_is_told_alike(two_workers: dict[str, Any]) -> None:
+    for method in TRAINED:
+        norms = [two_workers[case.name]["norms"] for case in FP32 if case.method == method]
+        assert all(norm > 0 for norm in norms[0])
+        for other in norms[1:]:
+            assert other == pytest.approx(norms[0], rel=1e-4), method
 
 
-def test_zero_stages_are_close_in_bf16(two_workers: Any) -> None:
-    for stage in (2, 3):
-        assert two_workers[f"zero {stage} bf16"] == pytest.approx(
-            two_workers["zero 1 bf16"], abs=2e-2
-        )
+def test_bf16_stays_near_fp32_and_its_stages_near_each_other(two_workers: dict[str, Any]) -> None:
+    exact = two_workers[Case("full", "deepspeed", 0).name]["losses"]
+    for case in BF16:
+        assert two_workers[case.name]["losses"] == pytest.approx(exact, abs=1e-2), case.name
 
 
-def test_resumed_run_is_equal_to_the_bit(two_workers: Any) -> None:
-    assert two_workers["resumed fp32"] == two_workers["zero 2 fp32"]
-    assert two_workers["resumed bf16"] == two_workers["zero 2 bf16"]
+@pytest.mark.parametrize("case", RESUMED, ids=lambda case: case.name)
+def test_a_resumed_run_is_equal_to_the_bit(case: Case, two_workers: dict[str, Any]) -> None:
+    calm = Case(case.method, case.strategy, case.zero_stage, case.precision)
+    assert two_workers[case.name] == two_workers[calm.name]
 
 
-def test_one_worker_sees_the_same_global_batches(two_workers: Any, one_worker: Any) -> None:
-    assert one_worker["zero 2 fp32"] == pytest.approx(two_workers["zero 2 fp32"], abs=1e-5)
+def test_languages_are_evaluated_apart(two_workers: dict[str, Any]) -> None:
+    found = two_workers[FP32[0].name]["validation"]
+    assert set(found) == {"en", "zh", ""}
+    # en: 7 + 5 + 1 + 6 targets, zh: 3 + 10 + 14 + 9.
+    assert found[""] == pytest.approx((19 * found["en"] + 36 * found["zh"]) / 55)
+
+
+def test_one_worker_sees_the_same_global_batches(
+    two_workers: dict[str, Any], one_worker: dict[str, Any]
+) -> None:
+    for case in (FP32[2], FP32[4]):
+        mine, theirs = one_worker[case.name], two_workers[case.name]
+        assert mine["losses"] == pytest.approx(theirs["losses"], abs=1e-5)
+        assert mine["validation"] == pytest.approx(theirs["validation"], abs=1e-5)

@@ -10,8 +10,8 @@ from medray.corpus.tokens.tokenizer import train_tokenizer
 from medray.instruct.prompts import prompt_for, response_for
 from medray.instruct.questions import Question
 from medray.languages import LANGUAGES
-from medray.training.batches import IGNORED, Sequences
 from medray.training.finetune import encode, split
+from medray.training.sequences import IGNORED, Sequences
 
 
 def question(number: int = 0, code: str = "en", rationale: str = "Scurvy lacks it.") -> Question:

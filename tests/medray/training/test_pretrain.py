@@ -10,6 +10,7 @@ import pytest
 
 from medray.corpus.folders import CorpusFolders
 from medray.corpus.tokens.tokenizer import train_tokenizer
+from medray.corpus.tokens.windows import window_schema
 from medray.errors import InputError
 from medray.models.folder import save_model
 from medray.models.small import NewModelConfig, make_model
@@ -23,10 +24,14 @@ def windows(file: Path, tokens: list[list[int]]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     padded = [window + [9] * (3 - len(window)) for window in tokens]
     columns = {
-        "tokens": pa.array(padded, pa.list_(pa.int32(), 3)),
-        "length": pa.array([len(window) for window in tokens], pa.int32()),
+        "tokens": padded,
+        "length": [len(window) for window in tokens],
+        "document_ids": [[file.stem]] * len(tokens),
+        "starts": [[0]] * len(tokens),
+        "positions": [[0]] * len(tokens),
+        "language": ["en"] * len(tokens),
     }
-    pq.write_table(pa.table(columns), file)
+    pq.write_table(pa.table(columns, schema=window_schema(3)), file)
 
 
 @pytest.fixture

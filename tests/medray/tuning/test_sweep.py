@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from medray.storage.location import Location
 from medray.training.finetune import FinetuneTask
+from medray.training.methods import Lora
 from medray.tuning.sweep import SweepConfig, trial_task
 
 BASE: dict[str, Any] = {
@@ -23,16 +24,18 @@ BASE: dict[str, Any] = {
 
 
 def test_a_trial_changes_the_two_axes_and_nothing_else(tmp_path: Path) -> None:
-    config = SweepConfig.model_validate(BASE | {"lora": {"rank": 16, "alpha": 32}})
+    config = SweepConfig.model_validate(
+        BASE | {"method": {"kind": "lora", "rank": 16, "alpha": 32}}
+    )
     place = Location.of(tmp_path)
-    task = FinetuneTask(config.training, 7, config.lora, (), 0.25, 64, place, place)
+    task = FinetuneTask(config.training, 7, config.method, (), 0.25, 64, place, place)
     trial = trial_task(task, {"learning_rate": 1e-3, "lora_rank": 4})
     assert trial.training.optimizer.learning_rate == 1e-3
-    assert (trial.lora.rank, trial.lora.alpha) == (4, 8.0)
+    assert trial.method == Lora(rank=4, alpha=8.0)
     rest = trial.training.model_copy(update={"optimizer": task.training.optimizer})
     assert rest == task.training
     assert (trial.seed, trial.validation_share) == (task.seed, task.validation_share)
-    assert task.lora.rank == 16
+    assert task.method == Lora(rank=16, alpha=32.0)
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,8 @@ class WindowConfig(Config):
     document goes on in the next window of its shard.
 
     In both the end token follows every document, and a document without a token gives nothing.
-    Training reads a window as one plain sequence: in a packed one, attention and positions run
-    across the borders of documents, which ``starts`` and ``positions`` tell.
+    Training ends attention at the borders of documents in a window, and positions restart there:
+    ``starts`` and ``positions`` tell them.
     """
 
     layout: Literal["overlapping", "packed"] = Field(

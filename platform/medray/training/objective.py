@@ -1,0 +1,70 @@
+"""The model together with its loss: what a strategy trains."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from medray.training.attention import Prefix, use_pieces
+from medray.training.micro_batches import MicroBatch, pack_row, pad_row
+from medray.training.sequences import Sequences
+
+
+class Objective(torch.nn.Module):
+    """A causal language model, plain or of peft, and the summed loss of its predictions."""
+
+    def __init__(self, model: Any, gradient_checkpointing: bool) -> None:
+        super().__init__()
+        self.model = model
+        model.config.use_cache = False
+        self.packs = use_pieces(self.base)
+        self.has_prefix = (
+            hasattr(model, "peft_config") and model.active_peft_config.is_prompt_learning
+        )
+        # A padded batch takes its prefix through the model's cache, which checkpointing forbids.
+        if gradient_checkpointing and (self.packs or not self.has_prefix):
+            self.base.activation_checkpointing_enable({"use_reentrant": False})
+
+    @property
+    def base(self) -> Any:
+        """The transformers model, without peft's coat."""
+        return self.model.get_base_model() if hasattr(self.model, "peft_config") else self.model
+
+    @property
+    def prefix_length(self) -> int:
+        return int(self.model.active_peft_config.num_virtual_tokens) if self.has_prefix else 0
+
+    def collate(self, sequences: Sequences, chosen: list[int]) -> MicroBatch:
+        """Return one forward pass's batch in the layout that the architecture takes."""
+        if self.packs:
+            return pack_row(sequences, chosen, self.prefix_length)
+        return pad_row(sequences, chosen)
+
+    def forward(self, batch: MicroBatch, each: bool = False) -> Any:
+        """Return the sum of the targets' losses in nats, a scalar, or ``each`` of them, fp32."""
+        logits = self._logits(batch)
+        # An architecture may keep more rows of logits than tokens (none does here): ids only.
+        losses = torch.nn.functional.cross_entropy(logits.float(), batch.targets, reduction="none")
+        return losses if each else losses.sum()
+
+    def _logits(self, batch: MicroBatch) -> Any:
+        """Return [targets, vocabulary]."""
+        if batch.pieces is None:
+            inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+            logits = self.model(**inputs, use_cache=self.has_prefix).logits
+            return logits.flatten(0, 1)[batch.predictors]
+        call = self.base if self.has_prefix else self.model
+        return call(
+            input_ids=batch.input_ids,
+            position_ids=batch.position_ids,
+            # Only what predicts goes through the vocabulary: a prompt's tokens do not.
+            logits_to_keep=batch.predictors,
+            use_cache=False,
+            pieces=batch.pieces,
+            prefix=self._prefix() if self.has_prefix else None,
+        ).logits[0]
+
+    def _prefix(self) -> Prefix:
+        cache = self.model.get_prompt(batch_size=1)
+        return [(layer.keys, layer.values) for layer in cache.layers]

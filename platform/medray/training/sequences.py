@@ -1,0 +1,127 @@
+"""Token sequences to train on, and reading them from windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from medray.storage.location import Location
+from medray.storage.parquet_shards import open_parquet
+
+# A label that the loss leaves out (torch's cross_entropy has the same default).
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class Example:
+    """One sequence: ``tokens`` and ``labels`` of equal lengths, its language, where it is from."""
+
+    tokens: Sequence[int]
+    labels: Sequence[int]
+    language: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Many token sequences, flat: sequence i is tokens[offsets[i]:offsets[i+1]].
+
+    ``tokens`` and ``labels``: int32, one entry a token, the same array where every token is a
+    label. ``pieces``: sorted places in ``tokens`` where attention and positions begin anew: every
+    sequence's first token, and each border of documents in a packed window. ``languages``: int32,
+    for each sequence the number of its language in ``language_names``. ``names``: for each
+    sequence the ids of what it was made from.
+
+    4 bytes a token of windows, 8 of examples, in memory on every worker.
+    """
+
+    tokens: npt.NDArray[np.int32]
+    labels: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int64]
+    pieces: npt.NDArray[np.int64]
+    languages: npt.NDArray[np.int32]
+    language_names: tuple[str, ...] = ()
+    names: pa.ChunkedArray = field(
+        default_factory=lambda: pa.chunked_array([], pa.list_(pa.string()))
+    )
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        return np.diff(self.offsets)
+
+    @classmethod
+    def of(cls, examples: Iterable[Example]) -> Self:
+        examples = list(examples)
+        lengths = [len(example.tokens) for example in examples]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        names = tuple(sorted({example.language for example in examples}))
+        ids = pa.array([[example.name] for example in examples], pa.list_(pa.string()))
+        return cls(
+            np.fromiter((t for e in examples for t in e.tokens), np.int32, offsets[-1]),
+            np.fromiter((t for e in examples for t in e.labels), np.int32, offsets[-1]),
+            offsets,
+            offsets[:-1][np.diff(offsets) > 0],
+            np.fromiter((names.index(e.language) for e in examples), np.int32, len(examples)),
+            names,
+            pa.chunked_array([ids]),
+        )
+
+    def ids_of(self, chosen: Iterable[int]) -> list[str]:
+        """Return the ids of what sequences were made from, each once, in order."""
+        return list(dict.fromkeys(name for i in chosen for name in self.names[int(i)].as_py()))
+
+
+def read_windows(files: Iterable[Location]) -> Sequences:
+    """Read files of windows (``medray.corpus.tokens.windows.window_schema``) in the order given.
+
+    Every token up to a window's ``length`` is a token and a label; padding is not read. A window
+    is a sequence, of as many pieces as it has of documents. InputError for a torn file.
+    """
+    files = list(files)
+    lengths = [_read_column(file, "length").to_numpy() for file in files]
+    offsets = np.concatenate([[0], *lengths]).astype(np.int64).cumsum()
+    tokens = np.empty(offsets[-1], np.int32)
+    pieces, languages, names, first_token, first_window = [], [], [], 0, 0
+    for file, kept in zip(files, lengths, strict=True):
+        windows = window_matrix(_read_column(file, "tokens"))
+        end = first_token + int(kept.sum())
+        tokens[first_token:end] = windows[np.arange(windows.shape[1]) < kept[:, None]]
+        begins = offsets[first_window : first_window + len(kept)]
+        starts = _read_column(file, "starts")
+        inside = np.repeat(begins, starts.value_lengths().to_numpy()) + starts.flatten().to_numpy()
+        pieces.append(inside)
+        languages.append(_read_column(file, "language"))
+        names.append(_read_column(file, "document_ids"))
+        first_token, first_window = end, first_window + len(kept)
+    codes = pa.chunked_array(languages, pa.string()).combine_chunks().dictionary_encode()
+    return Sequences(
+        tokens,
+        tokens,
+        offsets,
+        np.concatenate([np.zeros(0, np.int64), *pieces]),
+        codes.indices.to_numpy(),
+        tuple(codes.dictionary.to_pylist()),
+        pa.chunked_array(names, pa.list_(pa.string())),
+    )
+
+
+def window_matrix(column: pa.FixedSizeListArray) -> npt.NDArray[np.int32]:
+    """Return windows as int32 [windows, window_tokens]: a view of Arrow's memory, no copy.
+
+    ``torch.from_numpy`` takes it as it is, read-only.
+    """
+    matrix: npt.NDArray[np.int32] = column.flatten().to_numpy()
+    return matrix.reshape(len(column), column.type.list_size)
+
+
+def _read_column(file: Location, name: str) -> pa.Array:
+    with open_parquet(file) as parquet:
+        return parquet.read(columns=[name])[name].combine_chunks()

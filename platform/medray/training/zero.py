@@ -1,0 +1,107 @@
+"""DeepSpeed ZeRO as a strategy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from medray.training.config import TrainingConfig
+from medray.training.objective import Objective
+from medray.training.strategy import make_optimizer
+
+CHECKPOINT_TAG = "state"
+# DeepSpeed's own default takes buffers of 2 GB.
+BUCKET_ELEMENTS = {"cpu": 5_000_000, "cuda": 200_000_000}
+
+
+def deepspeed_settings(config: TrainingConfig, use_gpu: bool) -> dict[str, Any]:
+    """Return DeepSpeed's configuration.
+
+    The optimizer is torch's AdamW, handed in: DeepSpeed's own would compile C++ at start on a
+    CPU. How many passes make a step is ours to say, for a step's rows follow from its tokens.
+    """
+    bucket = BUCKET_ELEMENTS["cuda" if use_gpu else "cpu"]
+    # Stage 0's own bf16 optimizer begins with an AdamW step on zeros, so its bias correction is one
+    # step ahead (loss 0.04 higher after one step of a small model): stage 1 computes what 0 should.
+    stage = max(1, config.zero_stage) if config.precision == "bf16" else config.zero_stage
+    zero: dict[str, Any] = {
+        "stage": stage,
+        "overlap_comm": use_gpu,
+        "contiguous_gradients": True,
+        "reduce_bucket_size": bucket,
+        "allgather_bucket_size": bucket,
+    }
+    place = {"device": "cpu", "pin_memory": use_gpu}
+    if config.offload != "none":
+        zero["offload_optimizer"] = place
+    if config.offload == "parameters":
+        zero["offload_param"] = place
+    return {
+        "train_micro_batch_size_per_gpu": 1,
+        "gradient_accumulation_steps": 1,
+        "gradient_clipping": config.optimizer.gradient_clipping,
+        "bf16": {"enabled": config.precision == "bf16"},
+        "zero_allow_untested_optimizer": True,
+        "zero_force_ds_cpu_optimizer": False,
+        "zero_optimization": zero,
+        "steps_per_print": 2**31,
+    }
+
+
+class DeepSpeedStrategy:
+    """An objective under a DeepSpeed engine."""
+
+    def __init__(self, objective: Objective, config: TrainingConfig, use_gpu: bool) -> None:
+        import deepspeed
+
+        self._zero_stage = config.zero_stage
+        self._engine, self._optimizer, _, _ = deepspeed.initialize(
+            model=objective,
+            optimizer=make_optimizer(objective, config.optimizer),
+            config=deepspeed_settings(config, use_gpu),
+        )
+
+    @property
+    def device(self) -> Any:
+        return self._engine.device
+
+    @property
+    def module(self) -> Any:
+        return self._engine
+
+    def backward(self, loss: Any, last: bool) -> None:
+        self._engine.set_gradient_accumulation_boundary(last)
+        self._engine.backward(loss)
+        if not last:
+            self._engine.step()  # counts the pass, changes nothing
+
+    def update(self, learning_rate: float) -> float:
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+        norm = self._plain_norm()
+        self._engine.step()
+        return float(self._engine.get_global_grad_norm() if norm is None else norm)
+
+    def _plain_norm(self) -> Any:
+        """Return the gradients' norm where DeepSpeed shards nothing, and so tells none."""
+        import torch
+
+        if self._engine.zero_optimization():
+            return None
+        gradients = [p.grad for p in self._engine.module.parameters() if p.grad is not None]
+        return torch.nn.utils.get_total_norm(gradients)
+
+    def save(self, folder: Path) -> None:
+        self._engine.save_checkpoint(str(folder), tag=CHECKPOINT_TAG)
+
+    def load(self, folder: Path) -> None:
+        path, _ = self._engine.load_checkpoint(str(folder), tag=CHECKPOINT_TAG)
+        if path is None:
+            raise RuntimeError(f"{folder}: DeepSpeed found no checkpoint there")
+
+    def weights(self) -> dict[str, Any]:
+        if self._zero_stage == 3:
+            state = self._engine._zero3_consolidated_16bit_state_dict() or {}
+        else:
+            state = self._engine.module.state_dict()
+        return {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
