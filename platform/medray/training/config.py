@@ -13,9 +13,18 @@ from medray.recipe import Config, Incidental, StageConfig
 class WorkersConfig(Config):
     """The worker group. Each worker is one process with one device."""
 
-    count: int = Field(default=2, ge=1, description="number of workers")
+    count: Annotated[int, Incidental()] = Field(default=2, ge=1, description="number of workers")
+    minimum: Annotated[int | None, Incidental()] = Field(
+        default=None, ge=1, description="go on with so few while nodes are missing; none: wait"
+    )
     cpus_per_worker: Annotated[float, Incidental()] = Field(default=1.0, gt=0)
     use_gpu: bool = Field(default=False, description="one GPU a worker, NCCL; else CPU, gloo")
+
+    @model_validator(mode="after")
+    def _range(self) -> WorkersConfig:
+        if self.minimum is not None and self.minimum > self.count:
+            raise ValueError(f"minimum {self.minimum} is more than count {self.count}")
+        return self
 
 
 class OptimizerConfig(Config):
@@ -59,7 +68,13 @@ class TrainingConfig(Config):
     )
     log_every_steps: int = Field(default=5, ge=1)
     evaluate_every_steps: int = Field(default=0, ge=0, description="0: only after the last step")
+    spike_nats: float = Field(
+        default=3.0, ge=0, description="a loss so far above its median ends the run; 0: none does"
+    )
     checkpoint_every_steps: Annotated[int, Incidental()] = Field(default=50, ge=1)
+    checkpoints_kept: Annotated[int, Incidental()] = Field(
+        default=1, ge=1, description="the best by validation loss; the last is always kept"
+    )
 
     @model_validator(mode="after")
     def _goes_together(self) -> TrainingConfig:

@@ -11,6 +11,7 @@ import numpy as np
 
 from medray.errors import InputError
 from medray.training.config import TrainingConfig, learning_rate_at
+from medray.training.flops import Work
 from medray.training.micro_batches import targets_of
 from medray.training.objective import Objective
 from medray.training.rows import deal
@@ -39,6 +40,7 @@ class Engine:
     def __init__(self, model: Any, config: TrainingConfig, rank: int, world_size: int) -> None:
         self.config, self.rank, self.world_size = config, rank, world_size
         self.objective = Objective(model, config.gradient_checkpointing)
+        self.work = Work.of(self.objective)
         self.strategy = make_strategy(self.objective, config, config.workers.use_gpu)
 
     def step(self, sequences: Sequences, chosen: Sequence[int], step: int) -> Step:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from medray.errors import InputError
-from medray.storage.scratch import temporary_folder
+from medray.training.checkpoints import metrics, report_checkpoint, resume
 from medray.training.config import TrainingConfig
-from medray.training.engine import Engine, Step, name_some
+from medray.training.engine import Engine, Step
+from medray.training.history import DivergedError, History, check_step
+from medray.training.meter import Meter
 from medray.training.order import Order
 from medray.training.sequences import Sequences
 from medray.training.strategy import prepare_process
-
-HISTORY_NAME = "history.json"
 
 
 @dataclass(frozen=True)
@@ -48,23 +45,11 @@ class TrainingTask(Protocol):
         ...
 
 
-@dataclass
-class History:
-    """The curve so far; travels in each checkpoint so that a resumed run has all of it.
-
-    ``loss``: [step, nats a token] of each logged step (1-based); ``validation_loss`` likewise.
-    """
-
-    loss: list[tuple[int, float]] = field(default_factory=list)
-    validation_loss: list[tuple[int, float]] = field(default_factory=list)
-    step: int = 0
-
-
 def train_worker(task: TrainingTask, board: Any, keeps: bool) -> None:
     """Train ``task`` in one worker of a Ray Train worker group.
 
-    ``board``: an actor that is told (step, loss), or None. ``keeps``: whether to write
-    checkpoints and, at the end, the model; a sweep's trial wants its metrics alone.
+    ``board``: an actor that is told of the run, or None. ``keeps``: whether to write checkpoints
+    and, at the end, the model; a sweep's trial wants its metrics alone.
     """
     import ray.train
     import torch
@@ -75,25 +60,95 @@ def train_worker(task: TrainingTask, board: Any, keeps: bool) -> None:
     prepare_process(config.workers.use_gpu, context.get_local_world_size())
     torch.manual_seed(task.seed)
     assembly = task.build()
-    check_lengths(assembly, config)
-    order = order_of(assembly.sequences, config, task.seed)
-    engine = Engine(assembly.model, config, rank, world_size)
-    history = _resume(engine)
-    for step in range(history.step, config.steps):
-        # Dropout's state is a function of the step too, so a resumed run draws the same masks.
-        torch.manual_seed((task.seed * 1_000_003 + step) * 1_009 + rank)
-        first = step * config.global_batch_size
-        chosen = order.between(first, first + config.global_batch_size)
-        done = engine.step(assembly.sequences, chosen, step)
-        check_finite(done, step, assembly.sequences, chosen)
-        history.step = step + 1
-        if board is not None and rank == 0:
-            board.tell.remote(step + 1, done.loss)
-        _after_step(engine, assembly, history, config, done, keeps)
+    try:
+        check_lengths(assembly, config)
+        order = order_of(assembly.sequences, config, task.seed)
+        engine = Engine(assembly.model, config, rank, world_size)
+        run = Run(
+            task, assembly, engine, order, resume(engine), board if rank == 0 else None, keeps
+        )
+        run.all_steps()
+    except (InputError, DivergedError) as error:
+        # Every worker meets it in the same place, and would again: Ray Train, which begins anew
+        # whatever failed, is not told.
+        if board is None:
+            raise
+        ray.get(board.stop.remote(error))
+        return
     if keeps:
         weights = engine.whole_weights()
         if rank == 0:
             task.export(assembly, weights)
+
+
+@dataclass
+class Run:
+    """One worker's part of a run; ``board``: on rank 0, where there is one."""
+
+    task: TrainingTask
+    assembly: Assembly
+    engine: Engine
+    order: Order
+    history: History
+    board: Any
+    keeps: bool
+
+    def all_steps(self) -> None:
+        import ray.train
+
+        config = self.task.training
+        meter, preempted, saved = Meter(self.engine), False, False
+        self._tell("begin", self.history.step)
+        while self.history.step < config.steps:
+            done, chosen = self._step()
+            meter.add(done, self.assembly.sequences, chosen)
+            last = self.history.step == config.steps - 1
+            if self.history.add(done, config.log_every_steps, last):
+                row = {"step": self.history.step, "loss": done.loss}
+                row |= {"gradient_norm": done.gradient_norm, "learning_rate": done.learning_rate}
+                self._tell("tell", row | meter.read())
+                preempted = preempted or ray.train.get_preemption_info() is not None
+            self._tell("at", self.history.step)
+            meter.pause()
+            # A node that was given notice goes soon: save once, and train on while it lasts.
+            self._evaluate_and_save(last, preempted and not saved)
+            saved = preempted
+            meter.go_on()
+
+    def _step(self) -> tuple[Step, list[int]]:
+        import torch
+
+        step, config = self.history.step, self.task.training
+        # Dropout's state is a function of the step too, so a resumed run draws the same masks.
+        torch.manual_seed((self.task.seed * 1_000_003 + step) * 1_009 + self.engine.rank)
+        first = step * config.global_batch_size
+        chosen = self.order.between(first, first + config.global_batch_size)
+        done = self.engine.step(self.assembly.sequences, chosen, step)
+        sequences, history = self.assembly.sequences, self.history
+        check_step(done, history, config.spike_nats, sequences, chosen)
+        return done, chosen
+
+    def _evaluate_and_save(self, last: bool, notice: bool) -> None:
+        """Evaluate, checkpoint and report where the step's number says so."""
+        import ray.train
+
+        step, config = self.history.step, self.task.training
+        every, validation = config.evaluate_every_steps, self.assembly.validation
+        evaluates = validation is not None and (last or (every > 0 and step % every == 0))
+        if evaluates and validation is not None:
+            losses = self.engine.evaluate(validation)
+            self.history.add_validation(losses)
+            perplexity = {code: math.exp(loss) for code, loss in losses.items() if code}
+            row = {"step": step, "validation_loss": losses[""], "perplexity": perplexity}
+            self._tell("tell", row)
+        if self.keeps and (last or notice or step % config.checkpoint_every_steps == 0):
+            report_checkpoint(self.engine, self.history, last)
+        elif evaluates:
+            ray.train.report(metrics(self.history, last))
+
+    def _tell(self, method: str, value: Any) -> None:
+        if self.board is not None:
+            getattr(self.board, method).remote(value)
 
 
 def order_of(sequences: Sequences, config: TrainingConfig, seed: int) -> Order:
@@ -116,70 +171,3 @@ def check_lengths(assembly: Assembly, config: TrainingConfig) -> None:
             f"training.micro_batch_tokens: {config.micro_batch_tokens} is less than the longest "
             f"sequence, {longest}"
         )
-
-
-def check_finite(done: Step, step: int, sequences: Sequences, chosen: Sequence[int]) -> None:
-    """FloatingPointError that names the batch where a loss or a gradient is not a number."""
-    if not (math.isfinite(done.loss) and math.isfinite(done.gradient_norm)):
-        raise FloatingPointError(
-            f"step {step + 1}: loss {done.loss}, gradient norm {done.gradient_norm}; the last "
-            f"checkpoint is from before; its batch: {name_some(sequences, chosen)}"
-        )
-
-
-def _after_step(
-    engine: Engine,
-    assembly: Assembly,
-    history: History,
-    config: TrainingConfig,
-    done: Step,
-    keeps: bool,
-) -> None:
-    """Log, evaluate, checkpoint and report where the step's number says so."""
-    import ray.train
-
-    step, last = history.step, history.step == config.steps
-    if step % config.log_every_steps == 0 or step == 1 or last:
-        history.loss.append((step, done.loss))
-    every = config.evaluate_every_steps
-    evaluates = assembly.validation is not None and (last or (every > 0 and step % every == 0))
-    if evaluates and assembly.validation is not None:
-        history.validation_loss.append((step, engine.evaluate(assembly.validation)[""]))
-    if keeps and (last or step % config.checkpoint_every_steps == 0):
-        _report_checkpoint(engine, history, last)
-    elif evaluates:
-        ray.train.report(_metrics(history, last))
-
-
-def _report_checkpoint(engine: Engine, history: History, last: bool) -> None:
-    """Save every worker's part and report it; Ray Train merges the parts into one folder."""
-    import ray.train
-
-    with temporary_folder() as folder:
-        engine.save(folder)
-        if engine.rank == 0:
-            (folder / HISTORY_NAME).write_text(json.dumps(vars(history)), encoding="utf-8")
-        checkpoint = ray.train.Checkpoint.from_directory(folder)
-        ray.train.report(_metrics(history, last), checkpoint=checkpoint)
-
-
-def _metrics(history: History, last: bool) -> dict[str, Any]:
-    metrics: dict[str, Any] = {"step": history.step, "last": last}
-    if history.loss:
-        metrics["loss"] = history.loss[-1][1]
-    if history.validation_loss:
-        metrics["validation_loss"] = history.validation_loss[-1][1]
-    return metrics
-
-
-def _resume(engine: Engine) -> History:
-    """Load the latest checkpoint that Ray Train has of this run, where there is one."""
-    import ray.train
-
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint is None:
-        return History()
-    with checkpoint.as_directory() as folder:
-        engine.load(Path(folder))
-        stored = json.loads((Path(folder) / HISTORY_NAME).read_text(encoding="utf-8"))
-    return History(**stored)

@@ -57,6 +57,12 @@ class Sequences:
     def lengths(self) -> npt.NDArray[np.int64]:
         return np.diff(self.offsets)
 
+    def piece_lengths(self, number: int) -> npt.NDArray[np.int64]:
+        """Return how many tokens each piece of a sequence has."""
+        first, end = self.offsets[number], self.offsets[number + 1]
+        low, high = np.searchsorted(self.pieces, [first, end])
+        return np.diff(np.append(self.pieces[low:high], end))
+
     @classmethod
     def of(cls, examples: Iterable[Example]) -> Self:
         examples = list(examples)

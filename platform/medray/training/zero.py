@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import socket
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from medray.storage.scratch import temporary_folder
 from medray.training.config import TrainingConfig
 from medray.training.objective import Objective
 from medray.training.strategy import make_optimizer
@@ -84,8 +92,6 @@ class DeepSpeedStrategy:
 
     def _plain_norm(self) -> Any:
         """Return the gradients' norm where DeepSpeed shards nothing, and so tells none."""
-        import torch
-
         if self._engine.zero_optimization():
             return None
         gradients = [p.grad for p in self._engine.module.parameters() if p.grad is not None]
@@ -95,6 +101,26 @@ class DeepSpeedStrategy:
         self._engine.save_checkpoint(str(folder), tag=CHECKPOINT_TAG)
 
     def load(self, folder: Path) -> None:
+        saved_by = len(list((folder / CHECKPOINT_TAG).glob("*_optim_states.pt")))
+        # Without ZeRO there are no parts: every worker loads the whole.
+        if saved_by in (0, torch.distributed.get_world_size()):
+            self._read(folder)
+            return
+        own = [dict(group) for group in self._optimizer.param_groups]
+        with converted(folder) as whole:
+            self._engine._config.load_universal_checkpoint = True
+            try:
+                self._read(whole)
+            finally:
+                self._engine._config.load_universal_checkpoint = False
+        # Stage 3 gives every group the first one's settings, and all weights one step counter to
+        # advance together: after two groups of weights it would count each step twice.
+        for group, settings in zip(self._optimizer.param_groups, own, strict=True):
+            group.update({k: v for k, v in settings.items() if k != "params"})
+        for state in getattr(self._optimizer, "optimizer", self._optimizer).state.values():
+            state["step"] = torch.as_tensor(state["step"]).clone()
+
+    def _read(self, folder: Path) -> None:
         path, _ = self._engine.load_checkpoint(str(folder), tag=CHECKPOINT_TAG)
         if path is None:
             raise RuntimeError(f"{folder}: DeepSpeed found no checkpoint there")
@@ -105,3 +131,44 @@ class DeepSpeedStrategy:
         else:
             state = self._engine.module.state_dict()
         return {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
+
+
+@contextmanager
+def converted(folder: Path) -> Iterator[Path]:
+    """Yield a checkpoint that any number of workers can load, made of one that only as many could.
+
+    The first worker of each host converts, which takes as long as reading and writing the whole
+    checkpoint there; the others wait.
+    """
+    hosts = gathered(socket.gethostname())
+    first = hosts.index(socket.gethostname())
+    with temporary_folder() as made:
+        if first == torch.distributed.get_rank():
+            convert(folder / CHECKPOINT_TAG, made / CHECKPOINT_TAG)
+        yield Path(gathered(str(made))[first])
+        torch.distributed.barrier()
+
+
+def convert(parts: Path, whole: Path) -> None:
+    """Write DeepSpeed's universal form of a checkpoint: each weight with its optimizer state."""
+    from deepspeed.checkpoint import ds_to_universal
+
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        ds_to_universal.main(
+            Namespace(
+                input_folder=str(parts),
+                output_folder=str(whole),
+                num_extract_workers=1,
+                num_merge_workers=1,
+                keep_temp_folder=False,
+                strict=True,
+                inject_missing_state=True,
+            )
+        )
+
+
+def gathered(value: str) -> list[str]:
+    """Return every worker's value, by rank."""
+    values = [""] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(values, value)
+    return values

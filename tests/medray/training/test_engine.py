@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -73,17 +72,22 @@ def batches() -> list[list[int]]:
     return [order.between(step * BATCH, (step + 1) * BATCH) for step in range(STEPS)]
 
 
-def train(case: Case, rank: int, world: int) -> dict[str, Any]:
+def train(case: Case, rank: int, world: int, shared: Path) -> dict[str, Any]:
+    """Train; a case to resume is saved half-way, or goes on from what another group saved."""
     data, config = examples(), case.config(world)
     engine = Engine(adapted(case), config, rank, world)
+    saved = shared / case.name
+    handed_over = case.resume_at is not None and saved.exists()
     losses, norms = [], []
     for step, chosen in enumerate(batches()):
+        if handed_over and step < case.resume_at:
+            continue
         if step == case.resume_at:
-            folder = [tempfile.mkdtemp()]
-            torch.distributed.broadcast_object_list(folder, src=0)
-            engine.save(Path(folder[0]))
+            if not handed_over:
+                engine.save(saved)
+                torch.distributed.barrier()
             engine = Engine(adapted(case), config, rank, world)
-            engine.load(Path(folder[0]))
+            engine.load(saved)
         done = engine.step(data, chosen, step)
         losses.append(done.loss)
         norms.append(done.gradient_norm)
@@ -99,7 +103,8 @@ def worker(target: str, cases: list[Case]) -> None:
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     prepare_process(False, context.get_local_world_size())
-    table = {case.name: train(case, rank, world) for case in cases}
+    shared = Path(target).parent
+    table = {case.name: train(case, rank, world, shared) for case in cases}
     if rank == 0:
         Path(target).write_text(json.dumps(table))
 
@@ -138,15 +143,21 @@ PADDED = [Case("full", "deepspeed", 2, family="bloom"), Case("prefix", "fsdp", 3
 
 
 @pytest.fixture(scope="module")
-def two_workers(tmp_path_factory: pytest.TempPathFactory, ray_local: None) -> dict[str, Any]:
-    calm = [Case(c.method, c.strategy, c.zero_stage, c.precision) for c in RESUMED]
-    cases = list(dict.fromkeys([*FP32, *BF16, *OFFLOADED, *RESUMED, *calm, *PADDED]))
-    return run(tmp_path_factory.mktemp("engine") / "two.json", 2, cases)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("engine")
 
 
 @pytest.fixture(scope="module")
-def one_worker(tmp_path_factory: pytest.TempPathFactory, ray_local: None) -> dict[str, Any]:
-    return run(tmp_path_factory.mktemp("engine") / "one.json", 1, [FP32[2], FP32[4]])
+def two_workers(folder: Path, ray_local: None) -> dict[str, Any]:
+    calm = [Case(c.method, c.strategy, c.zero_stage, c.precision) for c in RESUMED]
+    cases = list(dict.fromkeys([*FP32, *BF16, *OFFLOADED, *RESUMED, *calm, *PADDED]))
+    return run(folder / "two.json", 2, cases)
+
+
+@pytest.fixture(scope="module")
+def one_worker(folder: Path, two_workers: dict[str, Any]) -> dict[str, Any]:
+    """One worker, alone or going on from what two workers saved."""
+    return run(folder / "one.json", 1, [FP32[2], FP32[4], *RESUMED])
 
 
 @pytest.mark.parametrize("case", FP32 + OFFLOADED + PADDED, ids=lambda case: case.name)
@@ -191,3 +202,14 @@ def test_one_worker_sees_the_same_global_batches(
         mine, theirs = one_worker[case.name], two_workers[case.name]
         assert mine["losses"] == pytest.approx(theirs["losses"], abs=1e-5)
         assert mine["validation"] == pytest.approx(theirs["validation"], abs=1e-5)
+
+
+@pytest.mark.parametrize("case", RESUMED, ids=lambda case: case.name)
+def test_another_number_of_workers_goes_on_with_the_same_batches(
+    case: Case, two_workers: dict[str, Any], one_worker: dict[str, Any]
+) -> None:
+    mine, theirs = one_worker[case.name], two_workers[case.name]
+    assert len(mine["losses"]) == STEPS - 3
+    near = 1e-5 if case.precision == "fp32" else 2e-3
+    assert mine["losses"] == pytest.approx(theirs["losses"][3:], abs=near)
+    assert mine["validation"] == pytest.approx(theirs["validation"], abs=near)

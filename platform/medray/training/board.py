@@ -1,0 +1,177 @@
+"""What a worker group tells its driver while it trains, and where the driver writes it down."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from medray.progress import StageLog
+from medray.storage.location import Location
+from medray.storage.scratch import temporary_folder
+
+METRICS_NAME = "metrics.jsonl"
+TENSORBOARD_NAME = "tensorboard"
+POLL_EVERY_S = 1.0
+SAVE_EVERY_S = 60.0
+Row = dict[str, Any]
+
+
+class Board:
+    """An actor that keeps what the workers tell, so that a driver anywhere can read it.
+
+    A row is one line of the metrics: ``step`` and numbers. A row ``begin`` says that a worker
+    group goes on after that step: what was told of later ones is void.
+    """
+
+    def __init__(self) -> None:
+        self._rows: list[Row] = []
+        self._step = 0
+        self._stopped: BaseException | None = None
+
+    def begin(self, step: int) -> None:
+        self._rows.append({"begin": step})
+
+    def tell(self, row: Row) -> None:
+        self._rows.append(row)
+
+    def at(self, step: int) -> None:
+        self._step = step
+
+    def stop(self, error: BaseException) -> None:
+        self._stopped = error
+
+    def read(self, after: int) -> tuple[list[Row], int]:
+        """Return the rows from number ``after`` on, and the last step that was done."""
+        return self._rows[after:], self._step
+
+    def stopped(self) -> BaseException | None:
+        return self._stopped
+
+
+class Recorder:
+    """Writes rows to ``metrics.jsonl`` and TensorBoard's files in a stage's folder.
+
+    On local disk each row is there at once; an object store is given the whole file every minute,
+    and TensorBoard's files at the end.
+    """
+
+    def __init__(self, output: Location, scratch: Path) -> None:
+        self._file, self._folder = output / METRICS_NAME, output / TENSORBOARD_NAME
+        self._local = self._folder.local_path() if output.is_local else scratch
+        self._rows: list[Row] = []
+        if self._file.exists():
+            lines = self._file.read_bytes().decode().splitlines()
+            self._rows = [json.loads(line) for line in lines]
+        self._writer: Any = None
+        self._saved = time.monotonic()
+
+    def add(self, row: Row) -> None:
+        if "begin" in row:
+            self._begin(row["begin"])
+            return
+        self._rows.append(row)
+        self._draw(row)
+        if self._file.is_local:
+            with self._file.local_path().open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        elif time.monotonic() - self._saved > SAVE_EVERY_S:
+            self._save()
+
+    def _begin(self, step: int) -> None:
+        """Write anew what is still true: rows up to the step that a worker group goes on after."""
+        from tensorboardX import SummaryWriter
+
+        self._rows = [row for row in self._rows if row["step"] <= step]
+        self._save()
+        self.close()
+        shutil.rmtree(self._local, ignore_errors=True)
+        self._writer = SummaryWriter(str(self._local), flush_secs=10)
+        for row in self._rows:
+            self._draw(row)
+
+    def _draw(self, row: Row) -> None:
+        for name, value in flat(row):
+            if name != "step":
+                self._writer.add_scalar(name, value, row["step"])
+
+    def _save(self) -> None:
+        self._saved = time.monotonic()
+        self._file.write_bytes("".join(json.dumps(row) + "\n" for row in self._rows).encode())
+
+    def close(self) -> None:
+        if self._writer is None:
+            return
+        self._writer.close()
+        self._writer = None
+        if not self._file.is_local:
+            self._save()
+            self._folder.upload(self._local)
+
+
+def flat(row: Row, prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Yield a row's numbers, those of a group in it as ``group/name``; what is None is left out."""
+    for name, value in row.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{name}/")
+        elif value is not None:
+            yield f"{prefix}{name}", float(value)
+
+
+@contextmanager
+def shown(log: StageLog, output: Location, steps: int) -> Iterator[Any]:
+    """Yield a board actor; until the block ends, a thread shows and records what it is told."""
+    import ray
+
+    board = ray.remote(Board).options(num_cpus=0).remote()
+    with temporary_folder() as scratch:
+        recorder = Recorder(output, scratch)
+        follower = _Follower(board, recorder, log, steps)
+        follower.start()
+        try:
+            yield board
+        finally:
+            follower.finish()
+            recorder.close()
+            ray.kill(board)
+    if follower.error is not None:
+        raise follower.error
+
+
+class _Follower(threading.Thread):
+    """Passes on what a board is told, once a second, and once more at the end."""
+
+    def __init__(self, board: Any, recorder: Recorder, log: StageLog, steps: int) -> None:
+        super().__init__(daemon=True)
+        self._board, self._recorder, self._log, self._steps = board, recorder, log, steps
+        self._end = threading.Event()
+        self._read, self._shown = 0, 0
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            while not self._end.wait(POLL_EVERY_S):
+                self._pass_on()
+            self._pass_on()
+        except Exception as error:  # noqa: BLE001 - raised where the block ends: a full disk, say
+            self.error = error
+
+    def _pass_on(self) -> None:
+        import ray
+
+        rows, step = ray.get(self._board.read.remote(self._read))
+        for row in rows:
+            self._recorder.add(row)
+        self._read += len(rows)
+        if step != self._shown:
+            self._shown = step
+            self._log.progress("step", step, self._steps)
+
+    def finish(self) -> None:
+        self._end.set()
+        self.join()

@@ -1,0 +1,69 @@
+"""The curve of a run: what travels in each checkpoint, and what ends a run that has gone wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from medray.training.engine import Step, name_some
+from medray.training.sequences import Sequences
+
+# A spike is told from the median of so many losses before it, once there are as many as SETTLED.
+RECENT, SETTLED = 50, 20
+
+
+class DivergedError(RuntimeError):
+    """Training cannot go on, and would not if it were begun again: one line says why."""
+
+
+@dataclass
+class History:
+    """The curve so far; travels in each checkpoint so that a resumed run has all of it.
+
+    ``loss``: [step, nats a token] of each logged step (1-based); ``validation_loss`` likewise, and
+    by language in ``language_loss``. ``recent``: the last losses, of every step.
+    """
+
+    loss: list[tuple[int, float]] = field(default_factory=list)
+    validation_loss: list[tuple[int, float]] = field(default_factory=list)
+    language_loss: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    recent: list[float] = field(default_factory=list)
+    step: int = 0
+
+    def add(self, done: Step, log_every_steps: int, last: bool) -> bool:
+        """Count a step; return whether it is one that is logged."""
+        self.step += 1
+        self.recent = [*self.recent, done.loss][-RECENT:]
+        logged = self.step % log_every_steps == 0 or self.step == 1 or last
+        if logged:
+            self.loss.append((self.step, done.loss))
+        return logged
+
+    def add_validation(self, losses: dict[str, float]) -> None:
+        """Note losses by language, that of all under ``""``."""
+        self.validation_loss.append((self.step, losses[""]))
+        by_language = {code: loss for code, loss in sorted(losses.items()) if code}
+        self.language_loss.append((self.step, by_language))
+
+
+def check_step(
+    done: Step, history: History, spike_nats: float, sequences: Sequences, chosen: Sequence[int]
+) -> None:
+    """DivergedError that names the batch where a loss is no number, or far above the last ones.
+
+    ``history``: of the steps before. Called before anything of the step is saved.
+    """
+    told = ""
+    if not (math.isfinite(done.loss) and math.isfinite(done.gradient_norm)):
+        told = f"loss {done.loss}, gradient norm {done.gradient_norm}"
+    elif spike_nats and len(history.recent) >= SETTLED:
+        usual = median(history.recent)
+        if done.loss > usual + spike_nats:
+            told = f"loss {done.loss:.4g}, more than training.spike_nats above {usual:.4g}"
+    if told:
+        raise DivergedError(
+            f"step {history.step + 1}: {told}; checkpoints are from before; its batch: "
+            f"{name_some(sequences, chosen)}"
+        )

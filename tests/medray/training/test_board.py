@@ -1,0 +1,72 @@
+"""What a run tells is written down once, whatever the run went through."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.fs as pafs
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from tensorboard_reader import scalars
+
+from medray.storage.location import Location
+from medray.training.board import Board, Recorder, Row
+
+
+def lines(output: Location) -> list[Row]:
+    text = (output / "metrics.jsonl").read_bytes().decode()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture(params=["disk", "store"])
+def output(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
+    if request.param == "disk":
+        return Location.of(tmp_path / "stage")
+    memory = MemoryFileSystem(skip_instance_cache=True)
+    memory.store.clear()
+    memory.pseudo_dirs[:] = [""]
+    return Location(pafs.PyFileSystem(pafs.FSSpecHandler(memory)), "/bucket/stage")
+
+
+def record(output: Location, scratch: Path, rows: list[Row]) -> None:
+    recorder = Recorder(output, scratch)
+    for row in rows:
+        recorder.add(row)
+    recorder.close()
+
+
+def test_rows_are_lines_and_curves(output: Location, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"step": 1, "loss": 3.0, "mfu": None},
+        {"step": 2, "perplexity": {"en": 8.0, "zh": 9.0}},
+    ]
+    record(output, tmp_path / "scratch", [{"begin": 0}, *rows])
+    assert lines(output) == rows
+    found = scalars(output / "tensorboard")
+    assert found == {"loss": [(1, 3.0)], "perplexity/en": [(2, 8.0)], "perplexity/zh": [(2, 9.0)]}
+
+
+def test_steps_that_are_done_again_are_told_once(output: Location, tmp_path: Path) -> None:
+    """A worker dies after step 3, the run goes on from a checkpoint of step 2; then the driver."""
+    first = [{"begin": 0}, *({"step": n, "loss": float(n)} for n in (1, 2, 3))]
+    again = [{"begin": 2}, {"step": 3, "loss": 30.0}, {"step": 4, "loss": 4.0}]
+    record(output, tmp_path / "one", first + again)
+    record(output, tmp_path / "two", [{"begin": 3}, {"step": 4, "loss": 40.0}])
+    expected = [(1, 1.0), (2, 2.0), (3, 30.0), (4, 40.0)]
+    assert [(row["step"], row["loss"]) for row in lines(output)] == expected
+    assert scalars(output / "tensorboard") == {"loss": expected}
+
+
+def test_a_board_is_read_from_where_one_left_off() -> None:
+    board = Board()
+    board.begin(0)
+    board.tell({"step": 1, "loss": 2.0})
+    board.at(1)
+    rows, step = board.read(0)
+    assert (rows, step) == ([{"begin": 0}, {"step": 1, "loss": 2.0}], 1)
+    assert board.read(2) == ([], 1)
+    assert board.stopped() is None
+    board.stop(RuntimeError("x"))
+    assert isinstance(board.stopped(), RuntimeError)

@@ -1,0 +1,69 @@
+"""A step's arithmetic, counted by hand and by PyTorch's own counter."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from medray.training.flops import Work, peak_of
+from medray.training.methods import Freeze, Full, Lora, Method, Prefix, apply_method
+from medray.training.objective import Objective
+
+from .architectures import examples, make
+
+# Of the small Llama: q and o 32x32, k and v 32x16, three of the MLP 32x48; three layers.
+LAYER = 2 * 32 * 32 + 2 * 32 * 16 + 3 * 32 * 48
+HEAD = 64 * 32
+
+
+def work(method: Method) -> Work:
+    return Work.of(Objective(apply_method(make("llama"), method), False))
+
+
+def test_all_weights_go_forward_and_twice_back() -> None:
+    found = work(Full())
+    assert (found.linear, found.passed, found.trained) == (3 * LAYER,) * 3
+    assert (found.head, found.head_trained, found.passed_layers) == (HEAD, True, 3)
+
+
+def test_frozen_layers_below_have_no_backward_pass() -> None:
+    found = work(Freeze(trained_layers=1))
+    assert (found.linear, found.passed, found.trained) == (3 * LAYER, LAYER, LAYER)
+    assert (found.head_trained, found.passed_layers) == (False, 1)
+
+
+def test_lora_passes_gradients_through_what_it_does_not_train() -> None:
+    found = work(Lora(rank=2, targets=["q_proj"]))
+    added = 3 * 2 * (32 + 32)
+    assert (found.linear, found.passed) == (3 * LAYER + added, 3 * LAYER + added)
+    assert found.trained == added
+
+
+def test_a_prefix_trains_no_linear_weight_and_is_attended_to() -> None:
+    found = work(Prefix(length=5))
+    assert (found.passed, found.trained, found.prefix) == (3 * LAYER, 0, 5)
+
+
+@pytest.mark.parametrize(
+    "method", [Full(), Freeze(trained_layers=2), Freeze(trained_layers=1), Lora(dropout=0.0)]
+)
+def test_pytorch_counts_as_many(method: Method) -> None:
+    """Its counter sees every pair of tokens multiplied; causal attention needs half of them."""
+    objective = Objective(apply_method(make("llama"), method), False)
+    batch = objective.collate(examples(lengths=(40,)), [0])
+    counter = FlopCounterMode(display=False)
+    with sdpa_kernel(SDPBackend.MATH), counter:
+        objective(batch).backward()
+    found = Work.of(objective)
+    attention = 4 * found.attention_size * (found.layers + 2 * found.passed_layers) * 40 * 20
+    ours = found.flops_of(np.asarray([40]), len(batch.targets))
+    # LoRA's first layer hands no gradient further down, which is not counted apart.
+    near = 0.05 if isinstance(method, Lora) else 0
+    assert counter.get_total_flops() == pytest.approx(ours + attention, rel=near)
+
+
+def test_an_unknown_device_has_no_peak() -> None:
+    assert peak_of(torch.device("cpu")) is None
