@@ -1,0 +1,128 @@
+"""How a dialogue is written down for a model: templates are files, or the tokenizer's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import yaml
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from medray.errors import InputError
+from medray.instruct.dialogues import Dialogue
+
+# The name for the chat template that a tokenizer brings along.
+CHAT = "chat"
+
+
+class Segment(NamedTuple):
+    """A stretch of text, and whether the model is taught to write it.
+
+    ``ends``: an end token follows, taught as well.
+    """
+
+    text: str
+    learned: bool
+    ends: bool = False
+
+
+class Template(BaseModel):
+    """Frames with places in braces: instruction, input, output, system, shots, round."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    turn: str
+    turn_with_input: str = ""
+    next_turn: str
+    system: str = "{system}\n\n"
+    system_with_shots: str = ""
+    shot: str = ""
+    between_shots: str = ""
+
+    @field_validator("*")
+    @classmethod
+    def _known_places(cls, frame: str) -> str:
+        known = {"instruction", "input", "output", "system", "shots", "round"}
+        if unknown := set(re.findall(r"\{(\w+)\}", frame)) - known:
+            raise ValueError(f"unknown places {', '.join(sorted(unknown))}")
+        return frame
+
+    def segments(self, dialogue: Dialogue) -> Iterator[Segment]:
+        """Yield the stretches of a dialogue, prompt and answer in turn."""
+        before = self._before(dialogue)
+        for number, turn in enumerate(dialogue.turns):
+            frame = self.next_turn if number else self.turn
+            if turn.input and not number and self.turn_with_input:
+                frame = self.turn_with_input
+            asked = filled(
+                frame, instruction=turn.instruction, input=turn.input, round=str(number + 1)
+            )
+            yield Segment(before + asked, learned=False)
+            yield Segment(turn.output, learned=True, ends=True)
+            before = ""
+
+    def _before(self, dialogue: Dialogue) -> str:
+        if dialogue.shots and self.shot:
+            shots = self.between_shots.join(
+                filled(self.shot, **shot.model_dump()) for shot in dialogue.shots
+            )
+            return filled(self.system_with_shots, shots=shots, system=dialogue.system)
+        return filled(self.system, system=dialogue.system) if dialogue.system else ""
+
+
+def filled(frame: str, **values: str) -> str:
+    """Put values into a frame's places; braces in the values stay as they are."""
+    return re.sub(r"\{(\w+)\}", lambda place: values.get(place[1], ""), frame)
+
+
+def template_names() -> list[str]:
+    """Return the names that a recipe may give."""
+    folder = files("medray.instruct") / "templates"
+    return sorted([CHAT, *(f.name.removesuffix(".yaml") for f in folder.iterdir())])
+
+
+@cache
+def load_template(name: str) -> Template:
+    """Return a template by its name; InputError where there is none."""
+    file = files("medray.instruct") / "templates" / f"{name}.yaml"
+    if not file.is_file():
+        raise InputError(f"template {name}: unknown; there are {', '.join(template_names())}")
+    return Template.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+
+
+def chat_segments(dialogue: Dialogue, tokenizer: Any) -> Iterator[Segment]:
+    """Yield the stretches of a dialogue in the tokenizer's own chat template.
+
+    An answer is what the template adds to the messages before it with the header of an answer.
+    InputError where a tokenizer has no template, or one that writes earlier messages otherwise
+    once others follow: what is taught must be what is asked later.
+    """
+    if not tokenizer.chat_template:
+        raise InputError("template chat: this tokenizer has no chat template")
+    messages = [{"role": "system", "content": dialogue.system}] if dialogue.system else []
+    for shot in dialogue.shots:
+        messages += _pair(shot.instruction, shot.input, shot.output)
+    written = ""
+    for turn in dialogue.turns:
+        asked, answer = _pair(turn.instruction, turn.input, turn.output)
+        prompt = tokenizer.apply_chat_template(
+            [*messages, asked], tokenize=False, add_generation_prompt=True
+        )
+        messages += [asked, answer]
+        whole = tokenizer.apply_chat_template(messages, tokenize=False)
+        if not (prompt.startswith(written) and whole.startswith(prompt)):
+            raise InputError(
+                f"template chat: {dialogue.dialogue_id}: the tokenizer's template changes earlier "
+                "messages as others follow"
+            )
+        yield Segment(prompt[len(written) :], learned=False)
+        yield Segment(whole[len(prompt) :], learned=True)
+        written = whole
+
+
+def _pair(instruction: str, given: str, output: str) -> list[dict[str, str]]:
+    asked = f"{instruction}\n\n{given}" if given else instruction
+    return [{"role": "user", "content": asked}, {"role": "assistant", "content": output}]
