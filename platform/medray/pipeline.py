@@ -77,7 +77,8 @@ class StageContext:
 
 @dataclass(frozen=True)
 class Job(Generic[Settings]):
-    """A kind of work: its name, the type of its configuration, the kind of artifact it makes.
+    """A kind of work: its name, the type of its configuration, the kind of artifact it makes
+    (or a function that tells it from the configuration).
 
     ``version`` goes into every fingerprint: raise it when the same configuration would now make
     something else. ``check`` looks at the inputs before any stage runs, so that a wrong exam file
@@ -92,13 +93,17 @@ class Job(Generic[Settings]):
 
     name: str
     version: int
-    kind: str
+    kind: str | Callable[[Settings], str]
     config: type[Settings]
     run: Callable[[Settings, StageContext], StageResult]
     check: Callable[[Settings, StageContext], None] = lambda config, context: None
     depends_on: Callable[[Settings], dict[str, str]] = lambda config: {}
     has_passes: bool = False
     local_disk: bool = True
+
+    def kind_of(self, config: Any) -> str:
+        """Return the kind of artifact that a configuration makes."""
+        return self.kind(config) if callable(self.kind) else self.kind
 
 
 @dataclass(frozen=True)
@@ -232,7 +237,7 @@ class Run:
         seconds = round(time.monotonic() - start, 2)
         artifact = commit(
             location,
-            kind=job.kind,
+            kind=job.kind_of(config),
             stage=name,
             job=job.name,
             job_version=job.version,
@@ -252,7 +257,8 @@ class Run:
         """Return the identity of everything a stage reads, by the key that names it."""
         inputs = {}
         for key, stage, kinds in references(config):
-            kind = self.jobs[self.recipe.stages[stage].job].kind
+            made_by = self.recipe.stages[stage]
+            kind = self.jobs[made_by.job].kind_of(made_by)
             if kind not in kinds:
                 raise InputError(
                     f"stages.{name}.{key}: stage {stage} makes a {kind}, "

@@ -25,12 +25,23 @@ def load_model(folder: Path, adapter: Path | None = None) -> Any:
         )
     except (OSError, ValueError) as error:
         raise InputError(f"{folder}: no model that can be loaded ({error})") from error
-    if adapter is None:
-        return model
+    return model if adapter is None else merge_adapter(model, adapter)
+
+
+def load_adapter(model: Any, adapter: Path) -> Any:
+    """Return a model in the coat of a peft folder, whose weights are not to be trained."""
     from peft import PeftModel
 
     _need_folder(adapter, "adapter_config.json")
-    return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+    return PeftModel.from_pretrained(model, str(adapter))
+
+
+def merge_adapter(model: Any, adapter: Path) -> Any:
+    """Return a model with a LoRA folder's updates in its weights; InputError for a prefix."""
+    coated = load_adapter(model, adapter)
+    if coated.active_peft_config.is_prompt_learning:
+        raise InputError(f"{adapter}: a prefix is no part of the weights, so it cannot be merged")
+    return coated.merge_and_unload()
 
 
 def _need_folder(folder: Path, file: str) -> None:
