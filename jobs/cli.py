@@ -28,8 +28,9 @@ SAMPLES = Path(__file__).parent / "samples"
 JOB_VERBS = {
     "ocr": "read scanned and digital pages",
     "curate": "filter documents, train the tokenizer, cut token windows",
+    "model": "take a model from elsewhere, merge, add tokens, quantise",
     "pretrain": "train a model on a corpus",
-    "finetune": "adapt a model to questions",
+    "finetune": "adapt a model to questions and instructions",
     "sweep": "search learning rates and LoRA ranks",
     "benchmark": "serve a model and measure it on exams",
     "report": "write the HTML page and results.json",

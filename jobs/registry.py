@@ -6,6 +6,7 @@ from typing import Any
 
 from jobs import benchmark, report
 from medray.corpus import curate
+from medray.models import prepare
 from medray.pipeline import Job
 from medray.scans import ocr
 from medray.training import finetune, pretrain
@@ -16,6 +17,7 @@ JOBS: dict[str, Job[Any]] = {
     for job in (
         ocr.JOB,
         curate.JOB,
+        prepare.JOB,
         pretrain.JOB,
         finetune.JOB,
         sweep.JOB,

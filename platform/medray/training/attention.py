@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import torch
+
 NAME = "medray_pieces"
 
 # Per layer the keys and values that every piece sees before its own: [1, heads, length, head size].
@@ -45,6 +47,7 @@ def use_pieces(model: Any) -> bool:
     return True
 
 
+@torch.compiler.disable  # pieces differ from row to row: a compiled layer calls this as it is
 def attend(
     module: Any,
     query: Any,
@@ -83,7 +86,6 @@ def _by_kernel(
     scaling: float | None,
     sliding_window: int | None,
 ) -> Any:
-    import torch
     from torch.nn.attention.varlen import varlen_attn
 
     query, key, value = (states[0].transpose(0, 1) for states in (query, key, value))
@@ -123,7 +125,6 @@ def _one_by_one(
     dropout: float,
     sliding_window: int | None,
 ) -> Any:
-    import torch
     from torch.nn.functional import scaled_dot_product_attention
 
     groups = query.shape[1] // key.shape[1]
@@ -152,8 +153,6 @@ def _one_by_one(
 
 def _mask(length: int, keys: int, sliding_window: int | None, device: Any) -> Any:
     """Return which keys each token sees, bool [length, keys]; None where plain causal says it."""
-    import torch
-
     if keys == length and (sliding_window is None or sliding_window >= keys):
         return None
     here = torch.arange(keys - length, keys, device=device)[:, None]

@@ -32,6 +32,7 @@ class Board:
     def __init__(self) -> None:
         self._rows: list[Row] = []
         self._step = 0
+        self._seconds: dict[str, float] = {}
         self._stopped: BaseException | None = None
 
     def begin(self, step: int) -> None:
@@ -42,6 +43,13 @@ class Board:
 
     def at(self, step: int) -> None:
         self._step = step
+
+    def time(self, seconds: dict[str, float]) -> None:
+        self._seconds = seconds
+
+    def timings(self) -> dict[str, float]:
+        """Return where the seconds of the worker group that ended the run went, on rank 0."""
+        return self._seconds
 
     def stop(self, error: BaseException) -> None:
         self._stopped = error
@@ -127,8 +135,11 @@ def flat(row: Row, prefix: str = "") -> Iterator[tuple[str, float]]:
 def shown(log: StageLog, output: Location, steps: int) -> Iterator[Any]:
     """Yield a board actor; until the block ends, a thread shows and records what it is told."""
     import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    board = ray.remote(Board).options(num_cpus=0).remote()
+    # On this node: were it lost with another one, so were the run, which only needs its workers.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    board = ray.remote(Board).options(num_cpus=0, scheduling_strategy=here).remote()
     with temporary_folder() as scratch:
         recorder = Recorder(output, scratch)
         follower = _Follower(board, recorder, log, steps)

@@ -18,6 +18,9 @@ class WorkersConfig(Config):
         default=None, ge=1, description="go on with so few while nodes are missing; none: wait"
     )
     cpus_per_worker: Annotated[float, Incidental()] = Field(default=1.0, gt=0)
+    failures_borne: Annotated[int, Incidental()] = Field(
+        default=10, ge=0, description="deaths of workers that one run goes on after"
+    )
     use_gpu: bool = Field(default=False, description="one GPU a worker, NCCL; else CPU, gloo")
 
     @model_validator(mode="after")
@@ -54,6 +57,10 @@ class TrainingConfig(Config):
     )
     precision: Literal["bf16", "fp32"] = "bf16"
     gradient_checkpointing: bool = True
+    compiled: bool = Field(default=False, description="torch.compile of every decoder layer")
+    kernels: Literal["torch", "liger"] = Field(
+        default="torch", description="liger: fused norms, rotations and MLPs, on GPUs"
+    )
     steps: int = Field(default=100, ge=1, description="optimizer steps")
     global_batch_size: int = Field(
         default=16, ge=1, description="sequences of one step, all workers together"
@@ -82,6 +89,8 @@ class TrainingConfig(Config):
             needed = {"optimizer": 1, "parameters": 3}[self.offload]
             if self.zero_stage < needed:
                 raise ValueError(f"offload: {self.offload} needs zero_stage >= {needed}")
+        if self.kernels == "liger" and not self.workers.use_gpu:
+            raise ValueError("kernels: liger needs workers.use_gpu")
         if self.mixture is not None and (
             min(self.mixture.values(), default=0.0) < 0 or not sum(self.mixture.values()) > 0
         ):

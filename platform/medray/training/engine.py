@@ -39,7 +39,9 @@ class Engine:
 
     def __init__(self, model: Any, config: TrainingConfig, rank: int, world_size: int) -> None:
         self.config, self.rank, self.world_size = config, rank, world_size
-        self.objective = Objective(model, config.gradient_checkpointing)
+        self.objective = Objective(
+            model, config.gradient_checkpointing, config.compiled, config.kernels == "liger"
+        )
         self.work = Work.of(self.objective)
         self.strategy = make_strategy(self.objective, config, config.workers.use_gpu)
 
@@ -65,7 +67,7 @@ class Engine:
             loss_sum = loss_sum + row_sum.detach().double()
         learning_rate = learning_rate_at(step, self.config.steps, self.config.optimizer)
         norm = self.strategy.update(learning_rate)
-        loss = float(self._sum_over_workers(loss_sum)) / targets
+        loss = float(self.sum_over_workers(loss_sum)) / targets
         tokens = int(sequences.lengths[np.asarray(chosen)].sum())
         return Step(loss, norm, learning_rate, tokens, targets)
 
@@ -87,7 +89,7 @@ class Engine:
                     sums[0].index_add_(0, codes, losses.double())
                     sums[1].index_add_(0, codes, torch.ones_like(losses, dtype=torch.float64))
         self.objective.train()
-        losses, targets = self._sum_over_workers(sums).tolist()
+        losses, targets = self.sum_over_workers(sums).tolist()
         found = {
             name: loss / number
             for name, loss, number in zip(sequences.language_names, losses, targets, strict=True)
@@ -102,7 +104,8 @@ class Engine:
         mine = deal(lengths, self.config.micro_batch_tokens, self.world_size)[self.rank]
         return [[int(numbers[i]) for i in row] for row in mine]
 
-    def _sum_over_workers(self, value: Any) -> Any:
+    def sum_over_workers(self, value: Any) -> Any:
+        """Return the sum of all workers' tensors, in place."""
         import torch
 
         if self.world_size > 1:

@@ -1,41 +1,58 @@
-"""The finetune job: LoRA on question -> rationale and answer, loss on the response alone."""
+"""The finetune job: a model is taught answers to questions and instructions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from medray.corpus.tokens.tokenizer import load_tokenizer
 from medray.errors import InputError
-from medray.instruct.inputs import QuestionInput, load_questions
-from medray.instruct.prompts import prompt_for, response_for
+from medray.instruct.dialogues import Dialogue
+from medray.instruct.inputs import DialogueInput, QuestionInput, load_dialogues, load_questions
 from medray.instruct.questions import Question
 from medray.languages import LANGUAGES
-from medray.models.folder import load_model, save_model
+from medray.models.card import ModelCard
+from medray.models.folder import load_adapter
+from medray.models.prepare import card_of
+from medray.models.source import Source
 from medray.pipeline import Job, StageContext, StageResult
 from medray.recipe import Reference
 from medray.storage.location import Location
-from medray.storage.scratch import temporary_folder
 from medray.training.config import TrainingConfig, TrainingStageConfig
+from medray.training.examples import dialogue_examples, question_examples
+from medray.training.export import export_model
+from medray.training.history import History
 from medray.training.loop import Assembly
-from medray.training.methods import Lora, Method, apply_method
-from medray.training.sequences import IGNORED, Example, Sequences
+from medray.training.methods import Freeze, Full, Lora, Method, apply_method
+from medray.training.sequences import Sequences
 from medray.training.trainer import check_workers, fit
+
+Taught = TypeVar("Taught", Question, tuple[Dialogue, str])
 
 
 class AdaptationConfig(TrainingStageConfig):
     """What a fine-tuning and each trial of a sweep are told."""
 
-    model: Annotated[str, Reference(("model",))] = Field(description="a pretrain stage")
-    questions: list[QuestionInput] = Field(min_length=1)
+    model: Annotated[str, Reference(("model",))] = Field(description="a stage that made a model")
+    adapter: Annotated[str | None, Reference(("adapter",))] = Field(
+        default=None,
+        description="a finetune stage to go on from: LoRA is merged in, a prefix stays before it",
+    )
+    questions: list[QuestionInput] = Field(default=[], description="exam questions")
+    dialogues: list[DialogueInput] = Field(default=[], description="instructions and dialogues")
     method: Method = Field(default=Lora(), description="what of the model is trained")
     validation_share: float = Field(
-        default=0.125, ge=0, lt=1, description="share of questions held out for validation loss"
+        default=0.125, ge=0, lt=1, description="share of examples held out for validation loss"
     )
     maximum_tokens: int = Field(default=1024, ge=16, description="longest example")
+
+    @model_validator(mode="after")
+    def _teaches_something(self) -> AdaptationConfig:
+        if not self.questions and not self.dialogues:
+            raise ValueError("neither questions nor dialogues are given")
+        return self
 
 
 class FinetuneConfig(AdaptationConfig):
@@ -46,113 +63,139 @@ class FinetuneConfig(AdaptationConfig):
 
 @dataclass(frozen=True)
 class FinetuneTask:
-    """Training on the responses to questions."""
+    """Training on the answers to questions and instructions."""
 
     training: TrainingConfig
     seed: int
     method: Method
     questions: tuple[Question, ...]
+    dialogues: tuple[tuple[Dialogue, str], ...]
     validation_share: float
     maximum_tokens: int
-    model: Location
+    model: Source
+    adapter: Location | None
     output: Location
+    card: ModelCard
 
     def build(self) -> Assembly:
-        folder = self.model.local_path()
-        tokenizer = load_tokenizer(folder)
-        model = apply_method(load_model(folder), self.method)
-        trained, held_out = split(self.questions, self.validation_share)
-        return Assembly(
-            model,
-            encode(trained, tokenizer, self.maximum_tokens),
-            encode(held_out, tokenizer, self.maximum_tokens) if held_out else None,
-            tokenizer,
+        tokenizer = self.model.tokenizer()
+        model = apply_method(self._base(), self.method)
+        parts = (
+            split(self.questions, self.validation_share),
+            split(self.dialogues, self.validation_share),
         )
+        trained, held_out = (
+            Sequences.of(
+                [
+                    *question_examples(questions, tokenizer, self.maximum_tokens),
+                    *dialogue_examples(dialogues, tokenizer, self.maximum_tokens),
+                ]
+            )
+            for questions, dialogues in zip(*parts, strict=True)
+        )
+        return Assembly(model, trained, held_out if len(held_out) else None, tokenizer)
 
-    def export(self, assembly: Assembly, weights: dict[str, Any]) -> None:
-        with temporary_folder() as folder:
-            save_model(assembly.model, weights, assembly.tokenizer, folder)
-            (self.output / "adapter").upload(folder)
+    def _base(self) -> Any:
+        """Return the model that the method is applied to."""
+        model = self.model.model()
+        if self.adapter is None:
+            return model
+        folder = self.adapter.local_path()
+        coated = load_adapter(model, folder)
+        if not coated.active_peft_config.is_prompt_learning:
+            return coated.merge_and_unload()
+        if not isinstance(self.method, Full | Freeze):
+            raise InputError(
+                f"adapter: {folder} is a prefix; on it {self.method} cannot be trained: a model "
+                "has one adapter"
+            )
+        return coated
+
+    def export(self, assembly: Assembly, weights: dict[str, Any], history: History) -> None:
+        name = kind_of_method(self.method)
+        export_model(assembly, weights, self.output / name, self.card, history)
 
 
-def split(questions: Sequence[Question], share: float) -> tuple[list[Question], list[Question]]:
+def kind_of_method(method: Method) -> str:
+    """Return what training by a method makes: a model, or an adapter of one."""
+    return "model" if isinstance(method, Full | Freeze) else "adapter"
+
+
+def split(taught: Sequence[Taught], share: float) -> tuple[list[Taught], list[Taught]]:
     """Return (training, validation): of each language, its last ``share`` is held out."""
-    trained, held_out = [], []
+    trained: list[Taught] = []
+    held_out: list[Taught] = []
     for code in LANGUAGES:
-        mine = [q for q in questions if q.language == code]
+        mine = [one for one in taught if language_of(one) == code]
         cut = len(mine) - round(len(mine) * share)
         trained += mine[:cut]
         held_out += mine[cut:]
     return trained, held_out
 
 
-def encode(questions: Sequence[Question], tokenizer: Any, maximum_tokens: int) -> Sequences:
-    """Return one or two sequences a question: with rationale, where it has one, and without.
-
-    MMedLM trains on both forms. Prompt tokens have no label. A prompt that is too long loses
-    tokens on its left, never its question's end or the response header; so does a response that
-    alone is too long, for its answer stands last.
-    """
-    examples = []
-    for question in questions:
-        for rationale in (True, False) if question.rationale else (False,):
-            prompt = tokenizer(prompt_for(question, rationale=rationale))["input_ids"]
-            response = tokenizer(
-                response_for(question, rationale=rationale), add_special_tokens=False
-            )["input_ids"]
-            response = [*response, tokenizer.eos_token_id][-maximum_tokens:]
-            prompt = prompt[max(0, len(prompt) + len(response) - maximum_tokens) :]
-            labels = [IGNORED] * len(prompt) + response
-            examples.append(
-                Example(prompt + response, labels, question.language, question.question_id)
-            )
-    return Sequences.of(examples)
+def language_of(taught: Question | tuple[Dialogue, str]) -> str:
+    return (taught[0] if isinstance(taught, tuple) else taught).language
 
 
 def make_task(config: AdaptationConfig, context: StageContext) -> FinetuneTask:
     """Return the task that a configuration describes."""
+    model = (context.artifacts[config.model] / "model").local_path()
+    adapter = config.adapter and context.artifacts[config.adapter] / "adapter"
     return FinetuneTask(
         config.training,
         context.seed,
         config.method,
         load_questions(config.questions, context),
+        load_dialogues(config.dialogues, context),
         config.validation_share,
         config.maximum_tokens,
-        context.artifacts[config.model] / "model",
+        Source(str(model)),
+        adapter or None,
         context.output,
+        card_of(config, context, config.model),
     )
 
 
 def check(config: AdaptationConfig, context: StageContext) -> None:
-    """Read every question, and check that both splits hold some and that the workers fit."""
-    trained, held_out = split(load_questions(config.questions, context), config.validation_share)
+    """Read every example, and check that both splits hold some and that the workers fit."""
+    trained, held_out = counts(
+        load_questions(config.questions, context),
+        load_dialogues(config.dialogues, context),
+        config.validation_share,
+    )
     if not trained or (config.validation_share > 0 and not held_out):
         raise InputError(
             f"stages.{context.name}.validation_share: {config.validation_share:g} parts the "
-            f"questions into {len(trained)} for training and {len(held_out)} held out"
+            f"examples into {trained} for training and {held_out} held out"
         )
     check_workers(config.training, context)
 
 
+def counts(
+    questions: Sequence[Question], dialogues: Sequence[tuple[Dialogue, str]], share: float
+) -> tuple[int, int]:
+    """Return how many questions and dialogues are (trained on, held out)."""
+    parts = (split(questions, share), split(dialogues, share))
+    return sum(len(part[0]) for part in parts), sum(len(part[1]) for part in parts)
+
+
 def run(config: FinetuneConfig, context: StageContext) -> StageResult:
-    """Train and export ``adapter/``, a peft folder."""
+    """Train and export ``adapter/``, a peft folder, or, of full and freeze, ``model/``."""
     task = make_task(config, context)
-    trained, held_out = split(task.questions, task.validation_share)
-    history = fit(task, context)
+    trained, held_out = counts(task.questions, task.dialogues, task.validation_share)
+    history, timings = fit(task, context)
     return StageResult(
         counts={
-            "training_questions": len(trained),
-            "validation_questions": len(held_out),
+            "training_questions": trained,
+            "validation_questions": held_out,
             "steps": config.training.steps,
         },
         results={
-            "loss": history.loss,
-            "validation_loss": history.validation_loss,
-            "first_loss": history.loss[0][1],
-            "last_loss": history.loss[-1][1],
+            **history.curves,
             "method": str(config.method),
         },
+        timings_s=timings,
     )
 
 
-JOB = Job("finetune", 1, "adapter", FinetuneConfig, run, check)
+JOB = Job("finetune", 2, lambda config: kind_of_method(config.method), FinetuneConfig, run, check)

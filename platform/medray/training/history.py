@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Any
 
 from medray.training.engine import Step, name_some
 from medray.training.sequences import Sequences
@@ -14,8 +15,16 @@ from medray.training.sequences import Sequences
 RECENT, SETTLED = 50, 20
 
 
-class DivergedError(RuntimeError):
+class TrainingError(RuntimeError):
     """Training cannot go on, and would not if it were begun again: one line says why."""
+
+
+class DivergedError(TrainingError):
+    """A loss or a gradient that no training should go on from."""
+
+
+class NoSpaceError(TrainingError):
+    """A checkpoint has no room where the run keeps its own."""
 
 
 @dataclass
@@ -23,12 +32,14 @@ class History:
     """The curve so far; travels in each checkpoint so that a resumed run has all of it.
 
     ``loss``: [step, nats a token] of each logged step (1-based); ``validation_loss`` likewise, and
-    by language in ``language_loss``. ``recent``: the last losses, of every step.
+    by language in ``language_loss``, each over ``validation_targets`` tokens. ``recent``: the last
+    losses, of every step.
     """
 
     loss: list[tuple[int, float]] = field(default_factory=list)
     validation_loss: list[tuple[int, float]] = field(default_factory=list)
     language_loss: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    validation_targets: dict[str, int] = field(default_factory=dict)
     recent: list[float] = field(default_factory=list)
     step: int = 0
 
@@ -46,6 +57,18 @@ class History:
         self.validation_loss.append((self.step, losses[""]))
         by_language = {code: loss for code, loss in sorted(losses.items()) if code}
         self.language_loss.append((self.step, by_language))
+
+    @property
+    def curves(self) -> dict[str, Any]:
+        """Return what a stage's results tell of the run."""
+        return {
+            "loss": self.loss,
+            "validation_loss": self.validation_loss,
+            "language_loss": self.language_loss,
+            "validation_targets": self.validation_targets,
+            "first_loss": self.loss[0][1],
+            "last_loss": self.loss[-1][1],
+        }
 
 
 def check_step(

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from medray.errors import InputError
+from medray.storage.location import Location
 from medray.training.checkpoints import metrics, report_checkpoint, resume
 from medray.training.config import TrainingConfig
 from medray.training.engine import Engine, Step
-from medray.training.history import DivergedError, History, check_step
+from medray.training.history import History, TrainingError, check_step
 from medray.training.meter import Meter
+from medray.training.micro_batches import targets_by_language
 from medray.training.order import Order
 from medray.training.sequences import Sequences
 from medray.training.strategy import prepare_process
+from medray.training.timings import Timings
 
 
 @dataclass(frozen=True)
@@ -40,45 +44,61 @@ class TrainingTask(Protocol):
         """Make or load model and data; must give the same on every worker."""
         ...
 
-    def export(self, assembly: Assembly, weights: dict[str, Any]) -> None:
+    def export(self, assembly: Assembly, weights: dict[str, Any], history: History) -> None:
         """Write the finished model; called on rank 0 only."""
         ...
 
 
-def train_worker(task: TrainingTask, board: Any, keeps: bool) -> None:
+def train_worker(task: TrainingTask, board: Any, storage: Location | None, begun: float) -> None:
     """Train ``task`` in one worker of a Ray Train worker group.
 
-    ``board``: an actor that is told of the run, or None. ``keeps``: whether to write checkpoints
-    and, at the end, the model; a sweep's trial wants its metrics alone.
+    ``board``: an actor that is told of the run, or None. ``storage``: where Ray Train keeps
+    checkpoints; None: nothing is kept, not the model either, as a sweep's trial wants it.
+    ``begun``: when the driver asked for workers, as time.time() tells it.
     """
     import ray.train
-    import torch
 
+    timings = Timings()
+    timings.add("start_workers", time.time() - begun)
     context = ray.train.get_context()
     rank, world_size = context.get_world_rank(), context.get_world_size()
     config = task.training
-    prepare_process(config.workers.use_gpu, context.get_local_world_size())
-    torch.manual_seed(task.seed)
-    assembly = task.build()
+    with timings.of("import"):
+        prepare_process(config.workers.use_gpu, context.get_local_world_size())
     try:
-        check_lengths(assembly, config)
+        with timings.of("build"):
+            assembly = build(task)
         order = order_of(assembly.sequences, config, task.seed)
-        engine = Engine(assembly.model, config, rank, world_size)
-        run = Run(
-            task, assembly, engine, order, resume(engine), board if rank == 0 else None, keeps
-        )
-        run.all_steps()
-    except (InputError, DivergedError) as error:
+        with timings.of("engine"):
+            engine = Engine(assembly.model, config, rank, world_size)
+        with timings.of("resume"):
+            history = resume(engine)
+        told = board if rank == 0 else None
+        Run(task, assembly, engine, order, history, told, storage, timings).all_steps()
+    except (InputError, TrainingError) as error:
         # Every worker meets it in the same place, and would again: Ray Train, which begins anew
         # whatever failed, is not told.
         if board is None:
             raise
         ray.get(board.stop.remote(error))
         return
-    if keeps:
-        weights = engine.whole_weights()
-        if rank == 0:
-            task.export(assembly, weights)
+    if storage is not None:
+        with timings.of("export"):
+            weights = engine.whole_weights()
+            if rank == 0:
+                task.export(assembly, weights, history)
+    if board is not None and rank == 0:
+        ray.get(board.time.remote(timings.table()))
+
+
+def build(task: TrainingTask) -> Assembly:
+    """Make or load model and data, which fit each other."""
+    import torch
+
+    torch.manual_seed(task.seed)
+    assembly = task.build()
+    check_lengths(assembly, task.training)
+    return assembly
 
 
 @dataclass
@@ -91,7 +111,8 @@ class Run:
     order: Order
     history: History
     board: Any
-    keeps: bool
+    storage: Location | None
+    timings: Timings
 
     def all_steps(self) -> None:
         import ray.train
@@ -100,7 +121,8 @@ class Run:
         meter, preempted, saved = Meter(self.engine), False, False
         self._tell("begin", self.history.step)
         while self.history.step < config.steps:
-            done, chosen = self._step()
+            with self.timings.of("steps"):
+                done, chosen = self._step()
             meter.add(done, self.assembly.sequences, chosen)
             last = self.history.step == config.steps - 1
             if self.history.add(done, config.log_every_steps, last):
@@ -136,13 +158,17 @@ class Run:
         every, validation = config.evaluate_every_steps, self.assembly.validation
         evaluates = validation is not None and (last or (every > 0 and step % every == 0))
         if evaluates and validation is not None:
-            losses = self.engine.evaluate(validation)
+            with self.timings.of("evaluation"):
+                losses = self.engine.evaluate(validation)
             self.history.add_validation(losses)
+            self.history.validation_targets = targets_by_language(validation)
             perplexity = {code: math.exp(loss) for code, loss in losses.items() if code}
             row = {"step": step, "validation_loss": losses[""], "perplexity": perplexity}
             self._tell("tell", row)
-        if self.keeps and (last or notice or step % config.checkpoint_every_steps == 0):
-            report_checkpoint(self.engine, self.history, last)
+        saves = last or notice or step % config.checkpoint_every_steps == 0
+        if self.storage is not None and saves:
+            with self.timings.of("checkpoint_stall"):
+                report_checkpoint(self.engine, self.history, last, self.storage)
         elif evaluates:
             ray.train.report(metrics(self.history, last))
 

@@ -51,6 +51,15 @@ def targets_of(sequences: Sequences, chosen: Sequence[int]) -> int:
     return sum(int(_predicted(sequences, number).sum()) for number in chosen)
 
 
+def targets_by_language(sequences: Sequences) -> dict[str, int]:
+    """Return how many tokens of each language are predicted, where any are."""
+    counts = [0] * len(sequences.language_names)
+    for number, language in enumerate(sequences.languages):
+        counts[language] += int(_predicted(sequences, number).sum())
+    named = zip(sequences.language_names, counts, strict=True)
+    return {name: count for name, count in named if name and count}
+
+
 def _predicted(sequences: Sequences, number: int) -> npt.NDArray[np.bool_]:
     """Return, for each token of a sequence, whether the loss counts its prediction."""
     first, end = sequences.offsets[number], sequences.offsets[number + 1]

@@ -6,7 +6,9 @@ from typing import Any
 
 import torch
 
+from medray.errors import InputError
 from medray.training.attention import Prefix, use_pieces
+from medray.training.methods import decoder_layers
 from medray.training.micro_batches import MicroBatch, pack_row, pad_row
 from medray.training.sequences import Sequences
 
@@ -14,7 +16,9 @@ from medray.training.sequences import Sequences
 class Objective(torch.nn.Module):
     """A causal language model, plain or of peft, and the summed loss of its predictions."""
 
-    def __init__(self, model: Any, gradient_checkpointing: bool) -> None:
+    def __init__(
+        self, model: Any, gradient_checkpointing: bool, compiled: bool = False, liger: bool = False
+    ) -> None:
         super().__init__()
         self.model = model
         model.config.use_cache = False
@@ -25,6 +29,12 @@ class Objective(torch.nn.Module):
         # A padded batch takes its prefix through the model's cache, which checkpointing forbids.
         if gradient_checkpointing and (self.packs or not self.has_prefix):
             self.base.activation_checkpointing_enable({"use_reentrant": False})
+        if liger:
+            use_liger(self.base)
+        if compiled:
+            for layer in decoder_layers(self.base):
+                # Rows differ in length: one graph for all of them.
+                layer.compile(dynamic=True)
 
     @property
     def base(self) -> Any:
@@ -68,3 +78,15 @@ class Objective(torch.nn.Module):
     def _prefix(self) -> Prefix:
         cache = self.model.get_prompt(batch_size=1)
         return [(layer.keys, layer.values) for layer in cache.layers]
+
+
+def use_liger(model: Any) -> None:
+    """Put Liger's fused kernels into a model; InputError where they are not installed.
+
+    Its loss stays out: ours takes only what predicts through the vocabulary.
+    """
+    try:
+        from liger_kernel.transformers import _apply_liger_kernel_to_instance
+    except ImportError as error:
+        raise InputError("training.kernels: pip install liger-kernel") from error
+    _apply_liger_kernel_to_instance(model, cross_entropy=False, fused_linear_cross_entropy=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -11,25 +10,19 @@ from pydantic import Field
 from medray.corpus.folders import CorpusFolders
 from medray.corpus.tokens.tokenizer import load_tokenizer
 from medray.errors import InputError
-from medray.models.folder import load_model, save_model
+from medray.models.card import ModelCard
+from medray.models.prepare import card_of
 from medray.models.small import NewModelConfig, make_model
+from medray.models.source import ModelConfig, Source, find_source
 from medray.pipeline import Job, StageContext, StageResult
-from medray.recipe import Config, InputFolder, Reference
+from medray.recipe import Reference
 from medray.storage.location import Location
-from medray.storage.scratch import temporary_folder
 from medray.training.config import TrainingConfig, TrainingStageConfig
+from medray.training.export import export_model
+from medray.training.history import History
 from medray.training.loop import Assembly
-from medray.training.sequences import Sequences, read_windows
+from medray.training.sequences import Sequences, hold_out, read_windows
 from medray.training.trainer import check_workers, fit
-
-
-class ModelConfig(Config):
-    """The model to train: an existing Hugging Face folder, or sizes of a new one."""
-
-    folder: Annotated[str | None, InputFolder()] = Field(
-        default=None, description="folder to go on from; none: a new model"
-    )
-    new: NewModelConfig = Field(default=NewModelConfig())
 
 
 class PretrainConfig(TrainingStageConfig):
@@ -38,6 +31,9 @@ class PretrainConfig(TrainingStageConfig):
     job: Literal["pretrain"]
     corpus: Annotated[str, Reference(("corpus",))] = Field(description="a curate stage")
     model: ModelConfig = Field(default=ModelConfig())
+    validation_share: float = Field(
+        default=0.0, ge=0, lt=1, description="share of documents held out for perplexity"
+    )
 
 
 @dataclass(frozen=True)
@@ -47,28 +43,23 @@ class PretrainTask:
     training: TrainingConfig
     seed: int
     new_model: NewModelConfig
-    base: Path | None
+    base: Source | None
     corpus: Location
+    validation_share: float
     output: Location
+    card: ModelCard
 
     def build(self) -> Assembly:
         tokenizer = load_tokenizer(CorpusFolders.read(self.corpus).tokenizer.local_copy())
         if self.base is not None:
-            model = load_model(self.base)
+            model = self.base.model()
         else:
             model = make_model(self.new_model, tokenizer, self.seed)
-        return Assembly(model, windows_of(self.corpus), None, tokenizer)
+        trained, held_out = hold_out(windows_of(self.corpus), self.validation_share, self.seed)
+        return Assembly(model, trained, held_out if len(held_out) else None, tokenizer)
 
-    def export(self, assembly: Assembly, weights: dict[str, Any]) -> None:
-        export_model(assembly, weights, self.output / "model")
-
-
-def export_model(assembly: Assembly, weights: dict[str, Any], target: Location) -> None:
-    """Write the model's Hugging Face folder to a location, local or not."""
-    assembly.model.config.use_cache = True
-    with temporary_folder() as folder:
-        save_model(assembly.model, weights, assembly.tokenizer, folder)
-        target.upload(folder)
+    def export(self, assembly: Assembly, weights: dict[str, Any], history: History) -> None:
+        export_model(assembly, weights, self.output / "model", self.card, history)
 
 
 def windows_of(corpus: Location) -> Sequences:
@@ -82,12 +73,12 @@ def check(config: PretrainConfig, context: StageContext) -> None:
     check_workers(config.training, context)
 
 
-def check_vocabulary(base: Path, corpus: Location, stage: str) -> None:
+def check_vocabulary(base: Source, corpus: Location, stage: str) -> None:
     """A model reads token numbers: a corpus cut by another tokenizer would be noise to it."""
-    own = load_tokenizer(base).get_vocab()
+    own = base.tokenizer().get_vocab()
     if own != load_tokenizer(CorpusFolders.read(corpus).tokenizer.local_copy()).get_vocab():
         raise InputError(
-            f"stages.{stage}.model.folder: the tokenizer of {base} is not the corpus's; set the "
+            f"stages.{stage}.model: the tokenizer of {base.place} is not the corpus's; set the "
             "curate stage's tokenizer.folder to that folder"
         )
 
@@ -95,25 +86,30 @@ def check_vocabulary(base: Path, corpus: Location, stage: str) -> None:
 def run(config: PretrainConfig, context: StageContext) -> StageResult:
     """Train and export ``model/``, a Hugging Face folder."""
     corpus = context.artifacts[config.corpus]
-    base = None
-    if config.model.folder is not None:
-        base = context.folder(config.model.folder, "model.folder")
+    base = find_source(config.model, context, "model")
+    if base is not None:
         check_vocabulary(base, corpus.location, context.name)
     task = PretrainTask(
-        config.training, context.seed, config.model.new, base, corpus.location, context.output
+        config.training,
+        context.seed,
+        config.model.new,
+        base,
+        corpus.location,
+        config.validation_share,
+        context.output,
+        card_of(config, context, base.name if base else ""),
     )
-    history = fit(task, context)
+    history, timings = fit(task, context)
     windows = corpus.manifest.counts["windows"]
     seen = config.training.steps * config.training.global_batch_size
     return StageResult(
         counts={"windows": windows, "windows_seen": seen, "steps": config.training.steps},
         results={
-            "loss": history.loss,
-            "first_loss": history.loss[0][1],
-            "last_loss": history.loss[-1][1],
+            **history.curves,
             "epochs": round(seen / windows, 3),
         },
+        timings_s=timings,
     )
 
 
-JOB = Job("pretrain", 1, "model", PretrainConfig, run, check)
+JOB = Job("pretrain", 2, "model", PretrainConfig, run, check)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Self
 
 import numpy as np
@@ -131,3 +132,47 @@ def window_matrix(column: pa.FixedSizeListArray) -> npt.NDArray[np.int32]:
 def _read_column(file: Location, name: str) -> pa.Array:
     with open_parquet(file) as parquet:
         return parquet.read(columns=[name])[name].combine_chunks()
+
+
+def hold_out(sequences: Sequences, share: float, seed: int) -> tuple[Sequences, Sequences]:
+    """Return (training, validation): ``share`` of the documents is held out, all their windows.
+
+    A document is known by its id, so overlapping windows of one never lie on both sides. In a
+    window of several documents the held ones are cut out; a held piece is a sequence by itself.
+    """
+    if share == 0 or len(sequences) == 0:
+        return sequences, _of_pieces(sequences, np.zeros(len(sequences.pieces), bool), alone=True)
+    names = pa.chunked_array(sequences.names).combine_chunks().flatten()
+    held_names = [_draw(name, seed) < share for name in names.unique().to_pylist()]
+    held = np.asarray(held_names)[names.dictionary_encode().indices.to_numpy()]
+    return _of_pieces(sequences, ~held, alone=False), _of_pieces(sequences, held, alone=True)
+
+
+def _draw(name: str, seed: int) -> float:
+    """Return a number in [0, 1) that depends on nothing else."""
+    digest = blake2b(f"{seed} {name}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def _of_pieces(sequences: Sequences, chosen: npt.NDArray[np.bool_], alone: bool) -> Sequences:
+    """Return sequences of the chosen pieces only; ``alone``: each piece a sequence by itself."""
+    lengths = np.diff(np.append(sequences.pieces, sequences.offsets[-1]))
+    owners = np.searchsorted(sequences.offsets, sequences.pieces, side="right") - 1
+    owners, sizes = owners[chosen], lengths[chosen]
+    tokens = np.repeat(chosen, lengths)
+    kept = sequences.tokens[tokens]
+    labels = kept if sequences.labels is sequences.tokens else sequences.labels[tokens]
+    begins = np.concatenate([[0], sizes.cumsum()]).astype(np.int64)
+    groups = np.arange(len(sizes)) if alone else owners
+    first = np.flatnonzero(np.diff(groups, prepend=-1))
+    borders = np.append(first, len(sizes))
+    names = pa.chunked_array(sequences.names).combine_chunks().flatten().filter(pa.array(chosen))
+    return Sequences(
+        kept,
+        labels,
+        begins[borders],
+        begins[:-1],
+        sequences.languages[owners[first]],
+        sequences.language_names,
+        pa.chunked_array([pa.ListArray.from_arrays(pa.array(borders, pa.int32()), names)]),
+    )

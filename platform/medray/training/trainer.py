@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,6 @@ from medray.training.config import TrainingConfig
 from medray.training.history import History
 from medray.training.loop import TrainingTask, train_worker
 
-# Worker deaths that one run survives, each by a restart from the last checkpoint.
-WORKER_FAILURES_BORNE = 2
-
 
 def check_workers(config: TrainingConfig, context: StageContext) -> None:
     """Check that the worker group fits into the cluster; InputError where it never will."""
@@ -25,8 +23,8 @@ def check_workers(config: TrainingConfig, context: StageContext) -> None:
     context.ray.need_cpus(fewest * workers.cpus_per_worker, f"stages.{context.name}")
 
 
-def fit(task: TrainingTask, context: StageContext) -> History:
-    """Train ``task`` in a worker group and return its curve.
+def fit(task: TrainingTask, context: StageContext) -> tuple[History, dict[str, float]]:
+    """Train ``task`` in a worker group; return its curve, and seconds by what they went to.
 
     Checkpoints lie in ``<stage>/checkpoints/<fingerprint>``: the fingerprint is the Ray Train
     run's name, and a name is a run's identity there, so a broken run goes on from its last
@@ -40,15 +38,19 @@ def fit(task: TrainingTask, context: StageContext) -> History:
     storage = context.output / "checkpoints"
     with shown(context.log, context.output, config.steps) as board:
         result = make_trainer(
-            task, storage, context.fingerprint, partial(train_worker, task, board, True), []
+            task,
+            storage,
+            context.fingerprint,
+            partial(train_worker, task, board, storage, time.time()),
+            [],
         ).fit()
-        stopped = ray.get(board.stopped.remote())
+        stopped, timings = ray.get([board.stopped.remote(), board.timings.remote()])
     if stopped is not None:
         raise stopped
     if result.checkpoint is None:
         raise RuntimeError("Ray Train returned no checkpoint")
     with result.checkpoint.as_directory() as folder:
-        return read_history(Path(folder))
+        return read_history(Path(folder)), timings
 
 
 def make_trainer(
@@ -74,7 +76,7 @@ def make_trainer(
             name=name,
             storage_path=storage.path,
             storage_filesystem=storage.filesystem,
-            failure_config=FailureConfig(max_failures=WORKER_FAILURES_BORNE),
+            failure_config=FailureConfig(max_failures=workers.failures_borne),
             checkpoint_config=CheckpointConfig(
                 num_to_keep=config.checkpoints_kept,
                 checkpoint_score_attribute="validation_loss",

@@ -77,7 +77,7 @@ def run_trial(parameters: Mapping[str, Any], task: FinetuneTask, storage: Locati
     mine = trial_task(task, parameters)
     # A name is a run's identity to Ray Train: a repeated one would resume another trial's run.
     name = tune.get_context().get_trial_id()
-    loop = partial(train_worker, mine, None, False)
+    loop = partial(train_worker, mine, None, None, time.time())
     make_trainer(mine, storage, name, loop, [TuneReportCallback()]).fit()
 
 

@@ -81,6 +81,8 @@ PARTS: dict[str, tuple[str, dict[str, int], dict[str, Any]]] = {
             "first_loss": 5.5,
             "last_loss": 4.5,
             "method": "LoRA of rank 16",
+            "language_loss": [[15, {"en": 5.0}], [30, {"en": 4.75}]],
+            "validation_targets": {"en": 4321},
         },
     ),
     "sweep": (

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from plain_loop import plain_losses
 
 from medray.training.config import TrainingConfig
 from medray.training.engine import Engine
@@ -17,7 +18,6 @@ from medray.training.order import Order
 from medray.training.strategy import prepare_process
 
 from .architectures import examples, make
-from .plain_loop import plain_losses
 from .test_objective import METHODS
 
 pytestmark = pytest.mark.usefixtures("ray_local")

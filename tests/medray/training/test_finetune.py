@@ -10,7 +10,8 @@ from medray.corpus.tokens.tokenizer import train_tokenizer
 from medray.instruct.prompts import prompt_for, response_for
 from medray.instruct.questions import Question
 from medray.languages import LANGUAGES
-from medray.training.finetune import encode, split
+from medray.training.examples import question_examples
+from medray.training.finetune import split
 from medray.training.sequences import IGNORED, Sequences
 
 
@@ -31,6 +32,10 @@ def tokenizer() -> Any:
     return train_tokenizer(iter(texts), 400)
 
 
+def encoded(questions: list[Question], tokenizer: Any, maximum_tokens: int) -> Sequences:
+    return Sequences.of(question_examples(questions, tokenizer, maximum_tokens))
+
+
 def rows(sequences: Sequences) -> list[tuple[list[int], list[int]]]:
     bounds = zip(sequences.offsets, sequences.offsets[1:], strict=False)
     return [(sequences.tokens[a:b].tolist(), sequences.labels[a:b].tolist()) for a, b in bounds]
@@ -42,7 +47,7 @@ def learned(labels: list[int], tokenizer: Any) -> str:
 
 
 def test_a_question_with_a_rationale_is_taught_in_both_forms(tokenizer: Any) -> None:
-    found = rows(encode([question()], tokenizer, 4096))
+    found = rows(encoded([question()], tokenizer, 4096))
     assert len(found) == 2
     for (tokens, labels), rationale in zip(found, (True, False), strict=True):
         prompt = prompt_for(question(), rationale=rationale)
@@ -52,14 +57,14 @@ def test_a_question_with_a_rationale_is_taught_in_both_forms(tokenizer: Any) -> 
 
 
 def test_a_question_without_a_rationale_is_taught_in_one(tokenizer: Any) -> None:
-    found = rows(encode([question(rationale="")], tokenizer, 4096))
+    found = rows(encoded([question(rationale="")], tokenizer, 4096))
     assert [learned(labels, tokenizer) for _, labels in found] == [
         "###Answer: OPTION B IS CORRECT.</s>"
     ]
 
 
 def test_only_the_response_has_labels_and_they_are_its_tokens(tokenizer: Any) -> None:
-    for tokens, labels in rows(encode([question(0), question(1)], tokenizer, 4096)):
+    for tokens, labels in rows(encoded([question(0), question(1)], tokenizer, 4096)):
         first = labels.index(next(label for label in labels if label != IGNORED))
         assert set(labels[:first]) == {IGNORED}
         assert labels[first:] == tokens[first:]
@@ -70,7 +75,7 @@ def test_a_long_example_loses_its_beginning_and_keeps_the_answer(
     tokenizer: Any, maximum_tokens: int
 ) -> None:
     long = question(rationale="Scurvy lacks it. " * 10)
-    for tokens, labels in rows(encode([long], tokenizer, maximum_tokens)):
+    for tokens, labels in rows(encoded([long], tokenizer, maximum_tokens)):
         assert len(tokens) == len(labels) <= maximum_tokens
         assert labels[-1] == tokenizer.eos_token_id
         tail = tokenizer.decode(tokens[-16:])
@@ -81,8 +86,8 @@ def test_a_long_example_loses_its_beginning_and_keeps_the_answer(
 
 
 def test_a_cut_prompt_keeps_the_response_header(tokenizer: Any) -> None:
-    whole = rows(encode([question(rationale="")], tokenizer, 4096))[0]
-    tokens, labels = rows(encode([question(rationale="")], tokenizer, len(whole[0]) - 20))[0]
+    whole = rows(encoded([question(rationale="")], tokenizer, 4096))[0]
+    tokens, labels = rows(encoded([question(rationale="")], tokenizer, len(whole[0]) - 20))[0]
     assert tokens == whole[0][20:]
     assert labels == whole[1][20:]
     assert "### Response:###Answer" in tokenizer.decode(tokens)
@@ -91,7 +96,7 @@ def test_a_cut_prompt_keeps_the_response_header(tokenizer: Any) -> None:
 def test_a_cut_rationale_still_ends_in_the_whole_answer(tokenizer: Any) -> None:
     answer = len(tokenizer("###Answer: OPTION B IS CORRECT.")["input_ids"]) + 1
     long = question(rationale="Scurvy lacks it. " * 40)
-    tokens, _ = rows(encode([long], tokenizer, answer + 30))[0]
+    tokens, _ = rows(encoded([long], tokenizer, answer + 30))[0]
     assert tokenizer.decode(tokens).endswith("###Answer: OPTION B IS CORRECT.</s>")
 
 

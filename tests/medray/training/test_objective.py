@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from plain_loop import padded_loss
 
 from medray.training.methods import Freeze, Full, Lora, Method, Prefix, apply_method
 from medray.training.micro_batches import MicroBatch
@@ -12,7 +13,6 @@ from medray.training.objective import Objective
 from medray.training.sequences import Sequences
 
 from .architectures import FAMILIES, examples, make
-from .plain_loop import padded_loss
 
 METHODS: dict[str, Method] = {
     "full": Full(),

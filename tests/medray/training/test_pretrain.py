@@ -14,6 +14,7 @@ from medray.corpus.tokens.windows import window_schema
 from medray.errors import InputError
 from medray.models.folder import save_model
 from medray.models.small import NewModelConfig, make_model
+from medray.models.source import Source
 from medray.storage.location import Location
 from medray.training import pretrain
 from medray.training.pretrain import windows_of
@@ -73,7 +74,7 @@ def test_a_base_model_with_another_tokenizer_than_the_corpus_is_refused(
     model = make_model(sizes, own, 0)
     save_model(model, model.state_dict(), own, base)
     train_tokenizer(iter(["fièvre et toux"] * 3), 310).save_pretrained(corpus.tokenizer.path)
-    with pytest.raises(InputError, match=r"stages\.pretrain\.model\.folder: the tokenizer of"):
-        pretrain.check_vocabulary(base, Location.of(tmp_path), "pretrain")
+    with pytest.raises(InputError, match=r"stages\.pretrain\.model: the tokenizer of"):
+        pretrain.check_vocabulary(Source(str(base)), Location.of(tmp_path), "pretrain")
     own.save_pretrained(corpus.tokenizer.path)
-    pretrain.check_vocabulary(base, Location.of(tmp_path), "pretrain")
+    pretrain.check_vocabulary(Source(str(base)), Location.of(tmp_path), "pretrain")

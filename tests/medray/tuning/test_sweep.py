@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from medray.models.card import ModelCard
+from medray.models.source import Source
 from medray.storage.location import Location
 from medray.training.finetune import FinetuneTask
 from medray.training.methods import Lora
@@ -28,7 +30,10 @@ def test_a_trial_changes_the_two_axes_and_nothing_else(tmp_path: Path) -> None:
         BASE | {"method": {"kind": "lora", "rank": 16, "alpha": 32}}
     )
     place = Location.of(tmp_path)
-    task = FinetuneTask(config.training, 7, config.method, (), 0.25, 64, place, place)
+    card = ModelCard("sweep", "test", "", {}, {})
+    task = FinetuneTask(
+        config.training, 7, config.method, (), (), 0.25, 64, Source("x"), None, place, card
+    )
     trial = trial_task(task, {"learning_rate": 1e-3, "lora_rank": 4})
     assert trial.training.optimizer.learning_rate == 1e-3
     assert trial.method == Lora(rank=4, alpha=8.0)

@@ -1,0 +1,67 @@
+"""Questions and dialogues as token sequences whose answers alone are to be learned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from medray.instruct.dialogues import Dialogue
+from medray.instruct.prompts import prompt_for, response_for
+from medray.instruct.questions import Question
+from medray.instruct.templates import CHAT, Segment, chat_segments, load_template
+from medray.training.sequences import IGNORED, Example
+
+
+def encode(
+    segments: Iterable[Segment], tokenizer: Any, maximum_tokens: int, *, begins: bool
+) -> tuple[list[int], list[int]]:
+    """Return tokens and labels of a text's stretches, each tokenised by itself.
+
+    So the border between prompt and answer is one between tokens, as it is where the model is
+    asked. ``begins``: let the tokenizer put its begin token first, where it has one. What is too
+    long loses tokens on its left: a prompt keeps its end, an answer its conclusion.
+    """
+    tokens: list[int] = []
+    labels: list[int] = []
+    for segment in segments:
+        first = begins and not tokens
+        made = tokenizer(segment.text, add_special_tokens=first)["input_ids"]
+        if segment.ends:
+            made = [*made, tokenizer.eos_token_id]
+        tokens += made
+        labels += made if segment.learned else [IGNORED] * len(made)
+    return tokens[-maximum_tokens:], labels[-maximum_tokens:]
+
+
+def question_examples(
+    questions: Sequence[Question], tokenizer: Any, maximum_tokens: int
+) -> list[Example]:
+    """Return one or two examples a question: with rationale, where it has one, and without.
+
+    MMedLM trains on both forms.
+    """
+    examples = []
+    for question in questions:
+        for rationale in (True, False) if question.rationale else (False,):
+            segments = (
+                Segment(prompt_for(question, rationale=rationale), learned=False),
+                Segment(response_for(question, rationale=rationale), learned=True, ends=True),
+            )
+            made = encode(segments, tokenizer, maximum_tokens, begins=True)
+            examples.append(Example(*made, question.language, question.question_id))
+    return examples
+
+
+def dialogue_examples(
+    dialogues: Sequence[tuple[Dialogue, str]], tokenizer: Any, maximum_tokens: int
+) -> list[Example]:
+    """Return one example a dialogue, each written down by the template whose name is beside it."""
+    examples = []
+    for dialogue, template in dialogues:
+        if template == CHAT:
+            segments = chat_segments(dialogue, tokenizer)
+        else:
+            segments = load_template(template).segments(dialogue)
+        made = encode(segments, tokenizer, maximum_tokens, begins=template != CHAT)
+        examples.append(Example(*made, dialogue.language, dialogue.dialogue_id))
+    return examples

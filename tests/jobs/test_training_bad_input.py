@@ -1,0 +1,123 @@
+"""Training told wrong things: one line each, and what was good stays good."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from training_runs import Pretraining, metrics, results, weights, write_recipe
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace that nothing went wrong in; beside it lies its recipe."""
+    folder = tmp_path_factory.mktemp("calm")
+    write_recipe(folder)
+    start(folder / "recipe.yaml", folder / "work").wait()
+    return folder / "work"
+
+
+def start(recipe: Path, workspace: Path, *overrides: str) -> Pretraining:
+    words = [word for override in overrides for word in ("--set", override)]
+    return Pretraining.start(recipe, workspace, os.environ, *words)
+
+
+def begin(calm: Path, workspace: Path, *overrides: str) -> Pretraining:
+    """Start a training in a new workspace, on the same corpus."""
+    if not (workspace / "curate").exists():
+        shutil.copytree(calm / "curate", workspace / "curate")
+    return start(calm.parent / "recipe.yaml", workspace, *overrides)
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        (
+            "pretrain.model.new.maximum_positions=64",
+            "a sequence has 128 tokens, the model 64 positions",
+        ),
+        (
+            "pretrain.training.micro_batch_tokens=100",
+            "training.micro_batch_tokens: 100 is less than the longest sequence, 128",
+        ),
+        ("pretrain.training.mixture={en: 1, fr: 1}", "mixture: fr has no sequence to train on"),
+    ],
+)
+def test_wrong_settings_are_one_line_and_begun_once(
+    calm: Path, tmp_path: Path, override: str, told: str
+) -> None:
+    run = begin(calm, tmp_path / "work", override)
+    line = run.wait(2)
+    assert line == f"medray: {told}"
+
+
+def test_a_run_that_diverges_ends_and_names_its_documents(calm: Path, tmp_path: Path) -> None:
+    run = begin(
+        calm,
+        tmp_path / "work",
+        "pretrain.training.optimizer.learning_rate=1e30",
+        "pretrain.training.optimizer.gradient_clipping=0",
+        "pretrain.training.optimizer.warmup_steps=0",
+    )
+    line = run.wait(1)
+    assert "medray: failed: DivergedError: step 2: loss" in line
+    assert "its batch: " in line
+    assert not (tmp_path / "work" / "pretrain" / "manifest.json").exists()
+
+
+def test_a_changed_configuration_begins_anew_and_leaves_no_curve_of_the_other(
+    calm: Path, tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    broken = begin(calm, work, "pretrain.training.optimizer.learning_rate=1e-2")
+    while broken.step() < 6:
+        assert not broken.ended, broken.tail()
+    broken.kill()
+    begin(calm, work).wait()
+    assert metrics(work) == metrics(calm)
+    assert weights(work) == weights(calm)
+
+
+@contextmanager
+def disk(folder: Path) -> Iterator[None]:
+    """Mount a disk of its own on a folder; only root may."""
+    folder.mkdir(parents=True)
+    words = ["mount", "-t", "tmpfs", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(words, capture_output=True).returncode != 0:
+        pytest.skip("only root may mount a disk")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def resize(folder: Path, room_mebibytes: int) -> None:
+    """Give a mounted disk so much more room than it holds now."""
+    size = shutil.disk_usage(folder).used // 2**20 + room_mebibytes
+    subprocess.run(["mount", "-o", f"remount,size={size}m", str(folder)], check=True)
+
+
+def test_a_full_disk_is_told_and_the_last_checkpoint_serves(calm: Path, tmp_path: Path) -> None:
+    """A checkpoint is 37 MB: the first has room, the second has not beside it."""
+    work = tmp_path / "work"
+    with disk(work):
+        shutil.copytree(calm / "curate", work / "curate")
+        resize(work, 60)
+        line = begin(calm, work).wait(1)
+        assert "no space left" in line.lower(), line
+        kept = list((work / "pretrain" / "checkpoints").glob("*/checkpoint_*/history.json"))
+        assert kept, "the first checkpoint is gone"
+        resize(work, 600)
+        begin(calm, work).wait()
+        log = work.with_suffix(".log").read_text()
+        assert "resumed: an earlier run was broken off here" in log
+        assert metrics(work) == metrics(calm)
+        assert weights(work) == weights(calm)
+        assert results(work) == results(calm)

@@ -1,0 +1,159 @@
+"""MedGLM.H's chain as a recipe: P-Tuning v2 on general questions, the last layers on records."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from plain_loop import padded_loss
+
+from disturbed import Driver, spawn
+from medray.corpus.tokens.tokenizer import train_tokenizer
+from medray.models.folder import load_adapter, load_model, save_model
+from medray.models.small import NewModelConfig, make_model
+from medray.storage.artifact import Artifact
+from medray.storage.location import Location
+from medray.training.sequences import Sequences
+
+pytestmark = pytest.mark.slow
+
+GENERAL = [
+    {"instruction": f"Which drug helps against {disease}?", "output": f"{drug} helps."}
+    for disease, drug in (("pain", "Paracetamol"), ("fever", "Ibuprofen"), ("cough", "Codeine"))
+] * 8
+RECORDS = [
+    {"instruction": f"A patient of {age} with a liver cyst.", "output": "Watch it by ultrasound."}
+    for age in range(40, 64)
+]
+TRAINING = {
+    "workers": {"count": 1},
+    "steps": 12,
+    "global_batch_size": 8,
+    "micro_batch_tokens": 1024,
+    "precision": "fp32",
+}
+
+
+class Recipe(Driver):
+    """One running `medray run`."""
+
+    def place(self) -> str:
+        return ""
+
+
+def recipe(folder: Path, base: Path) -> Path:
+    for name, rows in (("general", GENERAL), ("records", RECORDS)):
+        (folder / f"{name}.json").write_text(json.dumps(rows))
+
+    def taught(name: str) -> dict[str, Any]:
+        return {"language": "en", "files": str(folder / f"{name}.json"), "template": "chatglm"}
+
+    def rate(value: float) -> dict[str, Any]:
+        return TRAINING | {"optimizer": {"learning_rate": value}}
+
+    stages = {
+        "base": {"job": "model", "source": {"folder": str(base)}, "added_tokens": ["<record>"]},
+        "general": {
+            "job": "finetune",
+            "model": "base",
+            "method": {"kind": "prefix", "length": 8},
+            "dialogues": [taught("general")],
+            "training": rate(2e-2),
+        },
+        "records": {
+            "job": "finetune",
+            "model": "base",
+            "adapter": "general",
+            "method": {"kind": "freeze", "trained_layers": 2},
+            "dialogues": [taught("records")],
+            "training": rate(1e-3),
+        },
+    }
+    file = folder / "recipe.yaml"
+    file.write_text(yaml.safe_dump({"name": "medglm", "seed": 3, "stages": stages}))
+    return file
+
+
+def run(file: Path, workspace: Path) -> str:
+    command = [sys.executable, "-m", "jobs.cli", "run", str(file)]
+    log = workspace.with_suffix(".log")
+    driver = Recipe(spawn([*command, "--workspace", str(workspace)], log, os.environ), log)
+    return driver.wait()
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("chain")
+    texts = [f"{row['instruction']} {row['output']}" for row in GENERAL + RECORDS]
+    tokenizer = train_tokenizer(iter(texts), 400)
+    sizes = NewModelConfig(
+        hidden_size=64, layers=4, attention_heads=4, key_value_heads=2, feed_forward_size=128
+    )
+    model = make_model(sizes, tokenizer, 0)
+    save_model(model, model.state_dict(), tokenizer, folder / "base")
+    run(recipe(folder, folder / "base"), folder / "work")
+    return folder / "work"
+
+
+def kind(workspace: Path, stage: str) -> str:
+    artifact = Artifact.open(Location.of(workspace / stage))
+    assert artifact is not None
+    return artifact.manifest.kind
+
+
+def test_each_stage_makes_what_its_method_makes(workspace: Path) -> None:
+    assert [kind(workspace, name) for name in ("base", "general", "records")] == [
+        "model",
+        "adapter",
+        "model",
+    ]
+    assert not (workspace / "general" / "model").exists()
+    card = (workspace / "records" / "model" / "README.md").read_text()
+    assert "trained_layers: 2" in card and "base_model: base" in card
+    assert (workspace / "records" / "metrics.jsonl").is_file()
+
+
+def test_freezing_changes_the_last_layers_alone(workspace: Path) -> None:
+    before = load_model(workspace / "base" / "model").state_dict()
+    after = load_model(workspace / "records" / "model").state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert {int(name.split(".")[2]) for name in changed} == {2, 3}
+
+
+def test_the_chain_has_learned_its_records_behind_its_prefix(workspace: Path) -> None:
+    def loss(model: Path, prefixed: bool) -> float:
+        from medray.corpus.tokens.tokenizer import load_tokenizer
+        from medray.instruct.dialogues import Dialogue, Turn
+        from medray.training.examples import dialogue_examples
+
+        tokenizer = load_tokenizer(workspace / "base" / "model")
+        rows = [
+            Dialogue(dialogue_id=str(n), language="en", turns=(Turn.model_validate(row),))
+            for n, row in enumerate(RECORDS)
+        ]
+        examples = dialogue_examples([(row, "chatglm") for row in rows], tokenizer, 512)
+        loaded = load_model(model)
+        if prefixed:
+            loaded = load_adapter(loaded, workspace / "general" / "adapter")
+        with torch.inference_mode():
+            chosen = list(range(8))
+            return padded_loss(loaded.eval(), Sequences.of(examples), chosen).item()
+
+    base, records = workspace / "base" / "model", workspace / "records" / "model"
+    assert loss(records, prefixed=True) < loss(base, prefixed=True) - 0.5
+
+
+def test_lora_on_a_prefix_is_refused(workspace: Path, tmp_path: Path) -> None:
+    file = recipe(tmp_path, workspace.parent / "base")
+    log = (tmp_path / "x").with_suffix(".log")
+    command = [sys.executable, "-m", "jobs.cli", "run", str(file), "--workspace", str(workspace)]
+    words = ["--set", "records.method={kind: lora, rank: 4}"]
+    refused = Recipe(spawn([*command, *words], log, os.environ), log).wait(2)
+    assert "is a prefix; on it LoRA of rank 4 cannot be trained" in refused
