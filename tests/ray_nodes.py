@@ -28,12 +28,14 @@ AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
 
 @dataclass
 class Nodes:
-    """The cluster as its test sees it; ``raylets`` are the added nodes' processes."""
+    """The cluster as its test sees it; ``raylets`` are the added nodes' processes,
+    ``names`` their node ids by the raylet's pid."""
 
     keeper: subprocess.Popen[str]
     environment: dict[str, str]
     address: str = ""
     raylets: list[psutil.Process] = field(default_factory=list)
+    names: dict[int, str] = field(default_factory=dict)
 
     def _answer(self) -> dict[str, Any]:
         assert self.keeper.stdout is not None
@@ -44,7 +46,9 @@ class Nodes:
     def add(self) -> None:
         assert self.keeper.stdin is not None
         print("add", file=self.keeper.stdin, flush=True)
-        self.raylets.append(psutil.Process(self._answer()["raylet"]))
+        answer = self._answer()
+        self.raylets.append(psutil.Process(answer["raylet"]))
+        self.names[answer["raylet"]] = answer["node"]
 
     def replace_dead(self) -> None:
         """Add a node for each that ended by itself, as one does that a busy head takes for dead."""
@@ -62,6 +66,21 @@ class Nodes:
                 if title.startswith("ray::") and not title.startswith(("ray::IDLE", *AGENTS)):
                     found.append(child)
         return found
+
+    def give_notice(self, number: int, grace_s: int) -> None:
+        """Tell Ray that a node will be taken away, as a cloud does before it reclaims a machine."""
+        words = ["drain-node", "--address", self.address]
+        words += ["--node-id", self.names[self.raylets[number].pid]]
+        words += ["--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "reclaimed"]
+        words += ["--deadline-remaining-seconds", str(grace_s)]
+        command = [sys.executable, "-m", "ray.scripts.scripts", *words]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def doing(self, task: str) -> list[int]:
+        """Return the numbers of the nodes that do a task whose name holds ``task``."""
+        titles = [[title_of(child) for child in _children(raylet)] for raylet in self.raylets]
+        return [n for n, mine in enumerate(titles) if any(task in title for title in mine)]
 
     def lose(self, number: int) -> None:
         """Kill a node: its raylet and, as when a machine is lost, all below it at once."""
@@ -136,7 +155,7 @@ def _keep() -> None:
     for _ in sys.stdin:
         node = cluster.add_node(num_cpus=CPUS_OF_NODE)
         raylet = node.all_processes["raylet"][0].process.pid
-        print(json.dumps({"raylet": raylet}), file=answers, flush=True)
+        print(json.dumps({"raylet": raylet, "node": node.node_id}), file=answers, flush=True)
     cluster.shutdown()
 
 

@@ -74,7 +74,7 @@ def metrics(workspace: Path) -> list[dict[str, Any]]:
     """Return the lines of the metrics, without what a clock or the machine says."""
     file = workspace / "pretrain" / "metrics.jsonl"
     lines = file.read_text().splitlines() if file.exists() else []
-    timed = {"tokens_per_s", "mfu", "memory_bytes"}
+    timed = {"tokens_per_s", "mfu", "memory_bytes", "workers"}
     rows = [json.loads(line) for line in lines if line.endswith("}")]
     return [{k: v for k, v in row.items() if k not in timed} for row in rows]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -121,3 +122,24 @@ def test_a_full_disk_is_told_and_the_last_checkpoint_serves(calm: Path, tmp_path
         assert metrics(work) == metrics(calm)
         assert weights(work) == weights(calm)
         assert results(work) == results(calm)
+
+
+def test_the_best_checkpoint_and_the_last_are_kept(calm: Path, tmp_path: Path) -> None:
+    """A rate that first helps and then harms, so that the best is not the last."""
+    work = tmp_path / "work"
+    begin(
+        calm,
+        work,
+        "pretrain.training.evaluate_every_steps=2",
+        "pretrain.training.checkpoint_every_steps=2",
+        "pretrain.training.spike_nats=0",
+        "pretrain.training.optimizer={learning_rate: 0.1, warmup_steps: 29, schedule: constant}",
+    ).wait()
+    kept = {}
+    for file in (work / "pretrain" / "checkpoints").glob("*/checkpoint_*/history.json"):
+        history = json.loads(file.read_text())
+        kept[history["step"]] = history["validation_loss"][-1][1]
+    evaluated = dict(results(work)["validation_loss"])
+    best = min(evaluated, key=lambda step: evaluated[step])
+    assert best not in (2, 30)
+    assert kept == {best: evaluated[best], 30: evaluated[30]}

@@ -18,6 +18,11 @@ class WorkersConfig(Config):
         default=None, ge=1, description="go on with so few while nodes are missing; none: wait"
     )
     cpus_per_worker: Annotated[float, Incidental()] = Field(default=1.0, gt=0)
+    resize_after_s: Annotated[float, Incidental()] = Field(
+        default=60.0,
+        gt=0,
+        description="how often new nodes are looked for, where a minimum is set",
+    )
     failures_borne: Annotated[int, Incidental()] = Field(
         default=10, ge=0, description="deaths of workers that one run goes on after"
     )

@@ -97,7 +97,7 @@ def build(task: TrainingTask) -> Assembly:
 
     torch.manual_seed(task.seed)
     assembly = task.build()
-    check_lengths(assembly, task.training)
+    check_assembly(assembly, task.training)
     return assembly
 
 
@@ -127,6 +127,7 @@ class Run:
             last = self.history.step == config.steps - 1
             if self.history.add(done, config.log_every_steps, last):
                 row = {"step": self.history.step, "loss": done.loss}
+                row |= {"workers": self.engine.world_size}
                 row |= {"gradient_norm": done.gradient_norm, "learning_rate": done.learning_rate}
                 self._tell("tell", row | meter.read())
                 preempted = preempted or ray.train.get_preemption_info() is not None
@@ -184,11 +185,16 @@ def order_of(sequences: Sequences, config: TrainingConfig, seed: int) -> Order:
     return Order.mixture(sequences, config.mixture, seed)
 
 
-def check_lengths(assembly: Assembly, config: TrainingConfig) -> None:
-    """InputError where a sequence is longer than a pass, or than the model has positions."""
-    longest = int(max(assembly.sequences.lengths, default=0))
-    if longest == 0:
+def check_assembly(assembly: Assembly, config: TrainingConfig) -> None:
+    """InputError where data and model do not fit each other, or a pass."""
+    parts = [part for part in (assembly.sequences, assembly.validation) if part is not None]
+    longest = max(int(max(part.lengths, default=0)) for part in parts)
+    if len(assembly.sequences.tokens) == 0:
         raise InputError("there is nothing to train on: no sequence of a token")
+    largest = max(int(part.tokens.max()) for part in parts if len(part.tokens))
+    rows = assembly.model.get_input_embeddings().weight.shape[0]
+    if largest >= rows:
+        raise InputError(f"a sequence has the token {largest}, the model's embeddings {rows} rows")
     positions = getattr(assembly.model.config, "max_position_embeddings", None)
     if positions is not None and longest > positions:
         raise InputError(f"a sequence has {longest} tokens, the model {positions} positions")

@@ -69,6 +69,7 @@ def make_trainer(
             # A pair is a range: Ray Train goes on with what nodes there are, from the last
             # checkpoint, and takes in those that come.
             num_workers=(workers.minimum, workers.count) if workers.minimum else workers.count,
+            elastic_resize_monitor_interval_s=workers.resize_after_s,
             use_gpu=workers.use_gpu,
             resources_per_worker=resources,
         ),
