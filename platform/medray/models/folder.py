@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,15 @@ def merge_adapter(model: Any, adapter: Path) -> Any:
     if coated.active_peft_config.is_prompt_learning:
         raise InputError(f"{adapter}: a prefix is no part of the weights, so it cannot be merged")
     return coated.merge_and_unload()
+
+
+def need_whole_weights(folder: Path) -> None:
+    """InputError for a folder of quantised weights, which cannot be trained or merged into."""
+    config = folder / "config.json"
+    if config.is_file() and "quantization_config" in json.loads(config.read_text("utf-8")):
+        raise InputError(
+            f"{folder}: its weights are quantised; name the model that it was made from"
+        )
 
 
 def _need_folder(folder: Path, file: str) -> None:

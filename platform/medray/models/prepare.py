@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from medray.errors import InputError
 from medray.models.card import ModelCard
 from medray.models.folder import merge_adapter, save_model
 from medray.models.quantise import Bits, need_bitsandbytes, quantised
@@ -88,14 +87,6 @@ def card_of(config: StageConfig, context: StageContext, base: str, **known: Any)
         base=base,
         **known,
     )
-
-
-def need_unquantised(folder: Path, key: str) -> None:
-    """InputError for a folder of quantised weights, which cannot be trained or merged into."""
-    import json
-
-    if "quantization_config" in json.loads((folder / "config.json").read_text(encoding="utf-8")):
-        raise InputError(f"{key}: {folder} holds quantised weights; name the stage before it")
 
 
 JOB = Job("model", 1, "model", PrepareConfig, run, check)

@@ -94,6 +94,8 @@ def test_a_quantised_folder_is_smaller_and_loads_as_it_was(
         return file.stat().st_size - whole.get_input_embeddings().weight.numel() * 2
 
     assert layer_bytes(tmp_path / "small") < share * layer_bytes(tmp_path / "bf16")
+    with pytest.raises(InputError, match="its weights are quantised; name the model"):
+        Source(str(tmp_path / "small")).model()
     assert [f.suffix for f in (tmp_path / "small").iterdir() if f.suffix in (".bin", ".pt")] == []
 
 
