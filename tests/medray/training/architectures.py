@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import transformers
 
+from medray.training.methods import Freeze, Full, Lora, Method, Prefix
 from medray.training.sequences import IGNORED, Example, Sequences
 
 VOCABULARY = 64
@@ -43,6 +44,14 @@ FAMILIES: dict[str, Callable[[], Any]] = {
             vocab_size=VOCABULARY, hidden_size=32, n_layer=3, n_head=4, pad_token_id=0
         )
     ),
+}
+
+METHODS: dict[str, Method] = {
+    "full": Full(),
+    "lora": Lora(rank=4, dropout=0.0),
+    "prefix": Prefix(length=5),
+    "projected prefix": Prefix(length=5, projection_size=8),
+    "freeze": Freeze(trained_layers=1),
 }
 
 

@@ -10,15 +10,13 @@ from typing import Any
 
 import pytest
 import torch
-from plain_loop import plain_losses
 
 from medray.training.config import TrainingConfig
 from medray.training.engine import Engine
 from medray.training.order import Order
 from medray.training.strategy import prepare_process
 
-from .architectures import examples, make
-from .test_objective import METHODS
+from .architectures import METHODS, examples, make
 
 pytestmark = pytest.mark.usefixtures("ray_local")
 
@@ -162,6 +160,9 @@ def one_worker(folder: Path, two_workers: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("case", FP32 + OFFLOADED + PADDED, ids=lambda case: case.name)
 def test_losses_are_the_plain_loops(case: Case, two_workers: dict[str, Any]) -> None:
+    # Not at the top: Ray's workers import this module, and the tests' folder is not in their path.
+    from plain_loop import plain_losses
+
     expected = plain_losses(adapted(case), examples(), batches(), case.config(2))
     found = two_workers[case.name]
     assert found["losses"] == pytest.approx(expected, abs=1e-5)

@@ -7,20 +7,13 @@ import pytest
 import torch
 from plain_loop import padded_loss
 
-from medray.training.methods import Freeze, Full, Lora, Method, Prefix, apply_method
+from medray.training.methods import apply_method
 from medray.training.micro_batches import MicroBatch
 from medray.training.objective import Objective
 from medray.training.sequences import Sequences
 
-from .architectures import FAMILIES, examples, make
+from .architectures import FAMILIES, METHODS, examples, make
 
-METHODS: dict[str, Method] = {
-    "full": Full(),
-    "lora": Lora(rank=4, dropout=0.0),
-    "prefix": Prefix(length=5),
-    "projected prefix": Prefix(length=5, projection_size=8),
-    "freeze": Freeze(trained_layers=1),
-}
 CHOSEN = [3, 0, 4, 5]
 
 
