@@ -128,14 +128,16 @@ OFFLOADED = [
     Case("full", "deepspeed", 3, offload="parameters"),
 ]
 RESUMED = [
-    Case(method, *strategy, precision, resume_at=3)
-    for method, precision in (
-        ("full", "fp32"),
-        ("full", "bf16"),
-        ("lora", "fp32"),
-        ("prefix", "fp32"),
-    )
-    for strategy in STRATEGIES
+    *(
+        Case("full", *strategy, precision, resume_at=3)
+        for strategy in STRATEGIES
+        for precision in ("fp32", "bf16")
+    ),
+    *(
+        Case(method, *strategy, resume_at=3)
+        for method in ("lora", "prefix")
+        for strategy in STRATEGIES[2:5:2]
+    ),
 ]
 PADDED = [Case("full", "deepspeed", 2, family="bloom"), Case("prefix", "fsdp", 3, family="bloom")]
 
