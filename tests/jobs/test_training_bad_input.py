@@ -133,7 +133,7 @@ def test_the_best_checkpoint_and_the_last_are_kept(calm: Path, tmp_path: Path) -
         "pretrain.training.evaluate_every_steps=2",
         "pretrain.training.checkpoint_every_steps=2",
         "pretrain.training.spike_nats=0",
-        "pretrain.training.optimizer={learning_rate: 0.1, warmup_steps: 29, schedule: constant}",
+        "pretrain.training.optimizer={learning_rate: 2.0, warmup_steps: 29, schedule: constant}",
     ).wait()
     kept = {}
     for file in (work / "pretrain" / "checkpoints").glob("*/checkpoint_*/history.json"):
