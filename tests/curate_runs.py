@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from conftest import SAMPLES
 
-from disturbed import Driver, spawn
+from disturbed import Placed, spawn
 from medray.corpus.folders import CorpusFolders
 from medray.languages import LANGUAGES
 from medray.storage.location import Location
@@ -79,7 +79,7 @@ def write_mixtures(folder: Path, number: int, shard_rows: int) -> Path:
     return write_recipe(folder, inputs, f"shard_rows: {shard_rows}\n    {SMALL}")
 
 
-class Curation(Driver):
+class Curation(Placed):
     """One running `medray curate`."""
 
     @classmethod

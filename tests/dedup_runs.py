@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from disturbed import Driver, spawn
+from disturbed import Placed, spawn
 from medray.corpus.dedup.config import DeduplicateConfig
 from medray.corpus.dedup.deduplicate import RESULT_NAME, deduplicate
 from medray.corpus.dedup.signature_pass import READ_COLUMNS
@@ -33,7 +33,7 @@ PLACES = ("signatures", "equal", "pairs", "verify", "evidence", "end")
 
 
 @dataclass
-class Deduplication(Driver):
+class Deduplication(Placed):
     """One running deduplication; the log lies beside ``work``."""
 
     work: Path

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,10 +38,6 @@ class Driver:
     log: Path
     begun_ns: int = field(default_factory=time.time_ns, kw_only=True)
 
-    def place(self) -> str:
-        """Return where the run is; the word of a place in the plan of kills, or another."""
-        raise NotImplementedError
-
     @property
     def ended(self) -> bool:
         return self.process.poll() is not None
@@ -59,6 +56,14 @@ class Driver:
         self.process.wait()
 
 
+class Placed(Driver, ABC):
+    """A driver that tells where it is, for kills in chosen places."""
+
+    @abstractmethod
+    def place(self) -> str:
+        """Return where the run is; the word of a place in the plan of kills, or another."""
+
+
 def spawn(
     command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
@@ -72,7 +77,7 @@ def spawn(
 class Disturbed:
     """One run, begun again each time that its driver is killed; ``places`` stand in order."""
 
-    def __init__(self, cluster: Nodes, start: Callable[[], Driver], places: Sequence[str]) -> None:
+    def __init__(self, cluster: Nodes, start: Callable[[], Placed], places: Sequence[str]) -> None:
         self.cluster, self.start, self.places = cluster, start, places
         self.kills: list[Kill] = []
         self.run = start()

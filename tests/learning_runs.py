@@ -20,12 +20,12 @@ from medray.instruct.prompts import answer_text, prompt_for
 from medray.instruct.questions import Question, read_questions
 from medray.languages import LANGUAGES
 from medray.models.small import NewModelConfig, make_model
+from medray.runtime import free_port
 from medray.storage.location import Location
 from medray.training.attention import Pieces
 from medray.training.config import TrainingConfig
 from medray.training.engine import Engine
 from medray.training.examples import question_examples
-from medray.training.measure import free_port
 from medray.training.order import Order
 from medray.training.sequences import Sequences, hold_out, read_windows
 from medray.training.strategy import prepare_process

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from medray.runtime import free_port
 from medray.training.config import TrainingConfig
-from medray.training.measure import free_port
 from medray.training.sequences import IGNORED, Example, Sequences
 
 STEPS, WARM_UP, BATCH, VOCABULARY, SEED = 12, 2, 32, 2048, 0

@@ -40,13 +40,6 @@ TRAINING = {
 }
 
 
-class Recipe(Driver):
-    """One running `medray run`."""
-
-    def place(self) -> str:
-        return ""
-
-
 def recipe(folder: Path, base: Path) -> Path:
     for name, rows in (("general", GENERAL), ("records", RECORDS)):
         (folder / f"{name}.json").write_text(json.dumps(rows))
@@ -83,7 +76,7 @@ def recipe(folder: Path, base: Path) -> Path:
 def run(file: Path, workspace: Path) -> str:
     command = [sys.executable, "-m", "jobs.cli", "run", str(file)]
     log = workspace.with_suffix(".log")
-    driver = Recipe(spawn([*command, "--workspace", str(workspace)], log, os.environ), log)
+    driver = Driver(spawn([*command, "--workspace", str(workspace)], log, os.environ), log)
     return driver.wait()
 
 
@@ -155,5 +148,5 @@ def test_lora_on_a_prefix_is_refused(workspace: Path, tmp_path: Path) -> None:
     log = (tmp_path / "x").with_suffix(".log")
     command = [sys.executable, "-m", "jobs.cli", "run", str(file), "--workspace", str(workspace)]
     words = ["--set", "records.method={kind: lora, rank: 4}"]
-    refused = Recipe(spawn([*command, *words], log, os.environ), log).wait(2)
+    refused = Driver(spawn([*command, *words], log, os.environ), log).wait(2)
     assert "is a prefix; on it LoRA of rank 4 cannot be trained" in refused

@@ -60,7 +60,11 @@ class Work:
             trained += sum(m.weight.numel() for m in modules if m.weight.requires_grad)
             touched.append(any(p.requires_grad for p in layer.parameters()))
         # A prefix enters the first layer's keys and values; a trained embedding lies below it.
-        whole = objective.has_prefix or base.get_input_embeddings().weight.requires_grad
+        below = [
+            p for n, p in objective.model.named_parameters() if n.startswith("prompt_encoder.")
+        ]
+        below.append(base.get_input_embeddings().weight)
+        whole = any(p.requires_grad for p in below)
         lowest = 0 if whole else touched.index(True) if any(touched) else len(layers)
         config = base.config.get_text_config()
         heads = config.num_attention_heads

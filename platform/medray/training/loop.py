@@ -17,7 +17,7 @@ from medray.training.meter import Meter
 from medray.training.micro_batches import targets_by_language
 from medray.training.order import Order
 from medray.training.sequences import Sequences
-from medray.training.strategy import prepare_process
+from medray.training.strategy import gathered, prepare_process
 from medray.training.timings import Timings
 
 
@@ -92,12 +92,19 @@ def train_worker(task: TrainingTask, board: Any, storage: Location | None, begun
 
 
 def build(task: TrainingTask) -> Assembly:
-    """Make or load model and data, which fit each other."""
+    """Make or load model and data; InputError on all workers where one of them cannot."""
     import torch
 
     torch.manual_seed(task.seed)
-    assembly = task.build()
-    check_assembly(assembly, task.training)
+    wrong = ""
+    try:
+        assembly = task.build()
+        check_assembly(assembly, task.training)
+    except InputError as error:
+        wrong = str(error)
+    # A folder may be missing on one node alone: its worker must not leave while others wait for it.
+    if told := next((message for message in gathered(wrong) if message), ""):
+        raise InputError(told)
     return assembly
 
 

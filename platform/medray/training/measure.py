@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import socket
 import statistics
 import time
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from medray.runtime import free_port
 from medray.training.config import TrainingConfig
 from medray.training.engine import Engine
 from medray.training.flops import peak_of
@@ -138,12 +138,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--kernels", choices=("torch", "liger"), default="torch")
     return parser.parse_args(arguments)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

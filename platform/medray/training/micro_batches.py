@@ -64,16 +64,8 @@ def _predicted(sequences: Sequences, number: int) -> npt.NDArray[np.bool_]:
     """Return, for each token of a sequence, whether the loss counts its prediction."""
     first, end = sequences.offsets[number], sequences.offsets[number + 1]
     predicted: npt.NDArray[np.bool_] = sequences.labels[first:end] != IGNORED
-    predicted[_borders(sequences, number)] = False
+    predicted[sequences.borders(number)] = False
     return predicted
-
-
-def _borders(sequences: Sequences, number: int) -> Integers:
-    """Return where in a sequence its pieces begin."""
-    first, end = sequences.offsets[number], sequences.offsets[number + 1]
-    low, high = np.searchsorted(sequences.pieces, [first, end])
-    borders: Integers = sequences.pieces[low:high] - first
-    return borders
 
 
 def pack_row(sequences: Sequences, chosen: Sequence[int], first_position: int = 0) -> MicroBatch:
@@ -88,7 +80,7 @@ def pack_row(sequences: Sequences, chosen: Sequence[int], first_position: int = 
     for owner, number in enumerate(chosen):
         first, end = sequences.offsets[number], sequences.offsets[number + 1]
         tokens.append(sequences.tokens[first:end])
-        bounds.append(_borders(sequences, number) + length)
+        bounds.append(sequences.borders(number) + length)
         places = np.flatnonzero(_predicted(sequences, number)) + length
         predictors.append(places - 1)
         owners.append(np.full(len(places), owner))

@@ -58,11 +58,17 @@ class Sequences:
     def lengths(self) -> npt.NDArray[np.int64]:
         return np.diff(self.offsets)
 
-    def piece_lengths(self, number: int) -> npt.NDArray[np.int64]:
-        """Return how many tokens each piece of a sequence has."""
+    def borders(self, number: int) -> npt.NDArray[np.int64]:
+        """Return where in a sequence its pieces begin."""
         first, end = self.offsets[number], self.offsets[number + 1]
         low, high = np.searchsorted(self.pieces, [first, end])
-        return np.diff(np.append(self.pieces[low:high], end))
+        borders: npt.NDArray[np.int64] = self.pieces[low:high] - first
+        return borders
+
+    def piece_lengths(self, number: int) -> npt.NDArray[np.int64]:
+        """Return how many tokens each piece of a sequence has."""
+        length = self.offsets[number + 1] - self.offsets[number]
+        return np.diff(np.append(self.borders(number), length))
 
     @classmethod
     def of(cls, examples: Iterable[Example]) -> Self:
@@ -141,7 +147,7 @@ def hold_out(sequences: Sequences, share: float, seed: int) -> tuple[Sequences, 
     window of several documents the held ones are cut out; a held piece is a sequence by itself.
     """
     if share == 0 or len(sequences) == 0:
-        return sequences, _of_pieces(sequences, np.zeros(len(sequences.pieces), bool), alone=True)
+        return sequences, Sequences.of([])
     names = pa.chunked_array(sequences.names).combine_chunks().flatten()
     held_names = [_draw(name, seed) < share for name in names.unique().to_pylist()]
     held = np.asarray(held_names)[names.dictionary_encode().indices.to_numpy()]

@@ -95,3 +95,10 @@ def make_optimizer(module: torch.nn.Module, config: OptimizerConfig) -> torch.op
         betas=(config.beta1, config.beta2),
         eps=config.epsilon,
     )
+
+
+def gathered(value: str) -> list[str]:
+    """Return every worker's value, by rank."""
+    values = [""] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(values, value)
+    return values

@@ -15,7 +15,7 @@ import torch
 from medray.storage.scratch import temporary_folder
 from medray.training.config import TrainingConfig
 from medray.training.objective import Objective
-from medray.training.strategy import make_optimizer
+from medray.training.strategy import gathered, make_optimizer
 
 CHECKPOINT_TAG = "state"
 # DeepSpeed's own default takes buffers of 2 GB.
@@ -165,10 +165,3 @@ def convert(parts: Path, whole: Path) -> None:
                 inject_missing_state=True,
             )
         )
-
-
-def gathered(value: str) -> list[str]:
-    """Return every worker's value, by rank."""
-    values = [""] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(values, value)
-    return values

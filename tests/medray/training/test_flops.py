@@ -47,6 +47,15 @@ def test_a_prefix_trains_no_linear_weight_and_is_attended_to() -> None:
     assert (found.passed, found.trained, found.prefix) == (3 * LAYER, 0, 5)
 
 
+def test_a_prefix_that_is_not_trained_passes_no_gradient_down() -> None:
+    """The second stage of MedGLM.H's chain: the last layers behind the first stage's prefix."""
+    model = apply_method(make("llama"), Prefix(length=5))
+    model.requires_grad_(False)
+    found = Work.of(Objective(apply_method(model, Freeze(trained_layers=1)), False))
+    assert (found.passed, found.trained, found.passed_layers) == (LAYER, LAYER, 1)
+    assert found.prefix == 5
+
+
 @pytest.mark.parametrize(
     "method", [Full(), Freeze(trained_layers=2), Freeze(trained_layers=1), Lora(dropout=0.0)]
 )
