@@ -22,12 +22,12 @@ with store.writing() as path:
     print(path, flush=True)
     sys.stdin.read()
 """
-FORK = """
+FORK = r"""
 import os, sys
 from medray.storage.scratch import scratch_folder
 own = scratch_folder()
 child = os.fork()
-print(scratch_folder(), flush=True)
+os.write(1, f"{scratch_folder()}\n".encode())  # one write: two processes share the pipe
 if child:
     os.waitpid(child, 0)
     assert own.is_dir() and scratch_folder() == own
