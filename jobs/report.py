@@ -22,7 +22,7 @@ class ReportConfig(StageConfig):
     ocr: Annotated[str | None, Reference(("pages",))] = None
     curate: Annotated[str | None, Reference(("corpus",))] = None
     pretrain: Annotated[str | None, Reference(("model",))] = None
-    finetune: Annotated[str | None, Reference(("adapter",))] = None
+    finetune: Annotated[str | None, Reference(("adapter", "prefix", "model"))] = None
     sweep: Annotated[str | None, Reference(("sweep",))] = None
     benchmark: Annotated[str | None, Reference(("benchmark",))] = None
 

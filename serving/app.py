@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import shlex
@@ -106,8 +107,16 @@ def build_application(config: ServingConfig) -> serve.Application:
 def _check_folders(config: ServingConfig) -> None:
     if not (config.model / "config.json").is_file():
         raise FileNotFoundError(f"model {config.model} holds no config.json")
-    if config.adapter is not None and not (config.adapter / "adapter_config.json").is_file():
+    if (config.model / "prefix").is_dir():
+        raise ValueError(f"model {config.model} answers behind its prefix, which cannot be served")
+    if config.adapter is None:
+        return
+    about = config.adapter / "adapter_config.json"
+    if not about.is_file():
         raise FileNotFoundError(f"adapter {config.adapter} holds no adapter_config.json")
+    kind = json.loads(about.read_text("utf-8")).get("peft_type")
+    if kind != "LORA":
+        raise ValueError(f"adapter {config.adapter} is {kind}; LORA alone can be merged")
 
 
 def deploy(config: ServingConfig) -> Endpoint:

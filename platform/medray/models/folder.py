@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from medray.errors import InputError
+from medray.storage.location import Location
+
+# Where a model's folder keeps the prefix that its weights were trained behind.
+PREFIX_NAME = "prefix"
 
 
 def load_model(folder: Path, adapter: Path | None = None) -> Any:
@@ -39,10 +43,31 @@ def load_adapter(model: Any, adapter: Path) -> Any:
 
 def merge_adapter(model: Any, adapter: Path) -> Any:
     """Return a model with a LoRA folder's updates in its weights; InputError for a prefix."""
-    coated = load_adapter(model, adapter)
-    if coated.active_peft_config.is_prompt_learning:
+    if is_prefix(adapter):
         raise InputError(f"{adapter}: a prefix is no part of the weights, so it cannot be merged")
-    return coated.merge_and_unload()
+    return load_adapter(model, adapter).merge_and_unload()
+
+
+def is_prefix(adapter: Path) -> bool:
+    """Return whether a peft folder holds a prefix; InputError where it is none."""
+    _need_folder(adapter, "adapter_config.json")
+    kind = json.loads((adapter / "adapter_config.json").read_text("utf-8")).get("peft_type")
+    return kind in ("PREFIX_TUNING", "PROMPT_TUNING", "P_TUNING")
+
+
+def keep_prefix(adapter: Path, model: Location) -> None:
+    """Put a prefix into the folder of the model that was trained behind it; LoRA is left out."""
+    if is_prefix(adapter):
+        (model / PREFIX_NAME).upload(adapter)
+
+
+def need_no_prefix(folder: Path) -> None:
+    """InputError for a folder whose weights answer rightly behind their prefix alone."""
+    if (folder / PREFIX_NAME).is_dir():
+        raise InputError(
+            f"{folder}: its weights were trained behind the prefix in {PREFIX_NAME}/, which can "
+            "neither be served yet nor trained further"
+        )
 
 
 def need_whole_weights(folder: Path) -> None:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from medray.corpus.tokens.tokenizer import load_tokenizer
 from medray.errors import InputError
-from medray.models.folder import load_model, need_whole_weights
+from medray.models.folder import load_model, need_no_prefix, need_whole_weights
 from medray.models.small import NewModelConfig
 from medray.pipeline import StageContext
 from medray.recipe import Config, InputFolder, Reference
@@ -67,9 +67,10 @@ class Source:
         return _from_hub("AutoTokenizer", self.place, self.revision)
 
     def model(self) -> Any:
-        """Load the model in fp32; InputError where its weights are quantised."""
+        """Load the model in fp32; InputError where it is quantised or answers behind a prefix."""
         if self.revision is None:
             need_whole_weights(Path(self.place))
+            need_no_prefix(Path(self.place))
             return load_model(Path(self.place))
         import torch
 

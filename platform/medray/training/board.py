@@ -1,25 +1,18 @@
-"""What a worker group tells its driver while it trains, and where the driver writes it down."""
+"""What a worker group tells its driver while it trains."""
 
 from __future__ import annotations
 
-import json
-import shutil
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from medray.progress import StageLog
 from medray.storage.location import Location
 from medray.storage.scratch import temporary_folder
+from medray.training.curves import Recorder, Row, Tracker
 
-METRICS_NAME = "metrics.jsonl"
-TENSORBOARD_NAME = "tensorboard"
 POLL_EVERY_S = 1.0
-SAVE_EVERY_S = 60.0
-Row = dict[str, Any]
 
 
 class Board:
@@ -62,77 +55,10 @@ class Board:
         return self._stopped
 
 
-class Recorder:
-    """Writes rows to ``metrics.jsonl`` and TensorBoard's files in a stage's folder.
-
-    On local disk each row is there at once; an object store is given the whole file every minute,
-    and TensorBoard's files at the end.
-    """
-
-    def __init__(self, output: Location, scratch: Path) -> None:
-        self._file, self._folder = output / METRICS_NAME, output / TENSORBOARD_NAME
-        self._local = self._folder.local_path() if output.is_local else scratch
-        self._rows: list[Row] = []
-        if self._file.exists():
-            lines = self._file.read_bytes().decode().splitlines()
-            self._rows = [json.loads(line) for line in lines]
-        self._writer: Any = None
-        self._saved = time.monotonic()
-
-    def add(self, row: Row) -> None:
-        if "begin" in row:
-            self._begin(row["begin"])
-            return
-        self._rows.append(row)
-        self._draw(row)
-        if self._file.is_local:
-            with self._file.local_path().open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-        elif time.monotonic() - self._saved > SAVE_EVERY_S:
-            self._save()
-
-    def _begin(self, step: int) -> None:
-        """Write anew what is still true: rows up to the step that a worker group goes on after."""
-        from tensorboardX import SummaryWriter
-
-        self._rows = [row for row in self._rows if row["step"] <= step]
-        self._save()
-        self.close()
-        shutil.rmtree(self._local, ignore_errors=True)
-        self._writer = SummaryWriter(str(self._local), flush_secs=10)
-        for row in self._rows:
-            self._draw(row)
-
-    def _draw(self, row: Row) -> None:
-        for name, value in flat(row):
-            if name != "step":
-                self._writer.add_scalar(name, value, row["step"])
-
-    def _save(self) -> None:
-        self._saved = time.monotonic()
-        self._file.write_bytes("".join(json.dumps(row) + "\n" for row in self._rows).encode())
-
-    def close(self) -> None:
-        if self._writer is None:
-            return
-        self._writer.close()
-        self._writer = None
-        if not self._file.is_local:
-            self._save()
-            self._folder.upload(self._local)
-
-
-def flat(row: Row, prefix: str = "") -> Iterator[tuple[str, float]]:
-    """Yield a row's numbers, those of a group in it as ``group/name``; what is None is left out."""
-    for name, value in row.items():
-        if isinstance(value, dict):
-            yield from flat(value, f"{prefix}{name}/")
-        elif value is not None:
-            yield f"{prefix}{name}", float(value)
-
-
 @contextmanager
-def shown(log: StageLog, output: Location, steps: int) -> Iterator[Any]:
+def shown(
+    log: StageLog, output: Location, steps: int, tracker: Tracker | None = None
+) -> Iterator[Any]:
     """Yield a board actor; until the block ends, a thread shows and records what it is told."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -141,7 +67,7 @@ def shown(log: StageLog, output: Location, steps: int) -> Iterator[Any]:
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     board = ray.remote(Board).options(num_cpus=0, scheduling_strategy=here).remote()
     with temporary_folder() as scratch:
-        recorder = Recorder(output, scratch)
+        recorder = Recorder(output, scratch, tracker)
         follower = _Follower(board, recorder, log, steps)
         follower.start()
         try:

@@ -88,6 +88,10 @@ class TrainingConfig(Config):
         default=1, ge=1, description="the best by validation loss; the last is always kept"
     )
 
+    mlflow_experiment: Annotated[str | None, Incidental()] = Field(
+        default=None, min_length=1, description="metrics go to MLFLOW_TRACKING_URI too, under this"
+    )
+
     @model_validator(mode="after")
     def _goes_together(self) -> TrainingConfig:
         if self.offload != "none" and self.strategy == "deepspeed":

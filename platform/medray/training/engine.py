@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from medray.errors import InputError
 from medray.training.config import TrainingConfig, learning_rate_at
 from medray.training.flops import Work
@@ -68,7 +66,7 @@ class Engine:
         learning_rate = learning_rate_at(step, self.config.steps, self.config.optimizer)
         norm = self.strategy.update(learning_rate)
         loss = float(self.sum_over_workers(loss_sum)) / targets
-        tokens = int(sequences.lengths[np.asarray(chosen)].sum())
+        tokens = int(sequences.lengths_of(chosen).sum())
         return Step(loss, norm, learning_rate, tokens, targets)
 
     def evaluate(self, sequences: Sequences) -> dict[str, float]:
@@ -77,7 +75,7 @@ class Engine:
 
         count = len(sequences.language_names)
         sums = torch.zeros(2, count, dtype=torch.float64, device=self.strategy.device)
-        languages = torch.from_numpy(sequences.languages).to(self.strategy.device)
+        languages = torch.tensor(sequences.languages).to(self.strategy.device)
         self.objective.eval()
         with torch.no_grad():
             for row in self._rows(sequences, range(len(sequences))):
@@ -99,10 +97,9 @@ class Engine:
 
     def _rows(self, sequences: Sequences, chosen: Sequence[int]) -> list[list[int]]:
         """Return this worker's rows of numbers of sequences."""
-        numbers = np.asarray(chosen)
-        lengths = sequences.lengths[numbers].tolist()
+        lengths = sequences.lengths_of(chosen).tolist()
         mine = deal(lengths, self.config.micro_batch_tokens, self.world_size)[self.rank]
-        return [[int(numbers[i]) for i in row] for row in mine]
+        return [[chosen[i] for i in row] for row in mine]
 
     def sum_over_workers(self, value: Any) -> Any:
         """Return the sum of all workers' tensors, in place."""

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from medray.errors import InputError
 from medray.storage.location import Location
+from medray.storage.scratch import let_go
 from medray.training.checkpoints import metrics, report_checkpoint, resume
 from medray.training.config import TrainingConfig
 from medray.training.engine import Engine, Step
@@ -81,6 +82,7 @@ def train_worker(task: TrainingTask, board: Any, storage: Location | None, begun
         if board is None:
             raise
         ray.get(board.stop.remote(error))
+        let_go()
         return
     if storage is not None:
         with timings.of("export"):
@@ -89,6 +91,8 @@ def train_worker(task: TrainingTask, board: Any, storage: Location | None, begun
                 task.export(assembly, weights, history)
     if board is not None and rank == 0:
         ray.get(board.time.remote(timings.table()))
+    # Only now: a worker group begun anew after a failure finds the node's sequences still there.
+    let_go()
 
 
 def build(task: TrainingTask) -> Assembly:
@@ -195,10 +199,10 @@ def order_of(sequences: Sequences, config: TrainingConfig, seed: int) -> Order:
 def check_assembly(assembly: Assembly, config: TrainingConfig) -> None:
     """InputError where data and model do not fit each other, or a pass."""
     parts = [part for part in (assembly.sequences, assembly.validation) if part is not None]
-    longest = max(int(max(part.lengths, default=0)) for part in parts)
+    longest = max(int(part.lengths.max(initial=0)) for part in parts)
     if len(assembly.sequences.tokens) == 0:
         raise InputError("there is nothing to train on: no sequence of a token")
-    largest = max(int(part.tokens.max()) for part in parts if len(part.tokens))
+    largest = max(part.largest_token for part in parts)
     rows = assembly.model.get_input_embeddings().weight.shape[0]
     if largest >= rows:
         raise InputError(f"a sequence has the token {largest}, the model's embeddings {rows} rows")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -21,7 +22,8 @@ from medray.training.config import TrainingConfig, TrainingStageConfig
 from medray.training.export import export_model
 from medray.training.history import History
 from medray.training.loop import Assembly
-from medray.training.sequences import Sequences, hold_out, read_windows
+from medray.training.sequence_store import Split, on_this_node
+from medray.training.sequences import hold_out, read_windows
 from medray.training.trainer import check_workers, fit
 
 
@@ -48,6 +50,7 @@ class PretrainTask:
     validation_share: float
     output: Location
     card: ModelCard
+    key: str
 
     def build(self) -> Assembly:
         tokenizer = load_tokenizer(CorpusFolders.read(self.corpus).tokenizer.local_copy())
@@ -55,17 +58,21 @@ class PretrainTask:
             model = self.base.model()
         else:
             model = make_model(self.new_model, tokenizer, self.seed)
-        trained, held_out = hold_out(windows_of(self.corpus), self.validation_share, self.seed)
+        trained, held_out = on_this_node(self.key, self._parts)
         return Assembly(model, trained, held_out if len(held_out) else None, tokenizer)
+
+    def _parts(self) -> Iterator[Split]:
+        for file in window_files(self.corpus):
+            yield hold_out(read_windows([file]), self.validation_share, self.seed)
 
     def export(self, assembly: Assembly, weights: dict[str, Any], history: History) -> None:
         export_model(assembly, weights, self.output / "model", self.card, history)
 
 
-def windows_of(corpus: Location) -> Sequences:
-    """Return all windows of a corpus, in the order of their files' names."""
+def window_files(corpus: Location) -> list[Location]:
+    """Return the files of a corpus's windows, by name."""
     files = CorpusFolders.read(corpus).windows.files()
-    return read_windows(file for file in files if file.name.endswith(".parquet"))
+    return [file for file in files if file.name.endswith(".parquet")]
 
 
 def check(config: PretrainConfig, context: StageContext) -> None:
@@ -98,6 +105,7 @@ def run(config: PretrainConfig, context: StageContext) -> StageResult:
         config.validation_share,
         context.output,
         card_of(config, context, base.name if base else ""),
+        context.fingerprint,
     )
     history, timings = fit(task, context)
     windows = corpus.manifest.counts["windows"]

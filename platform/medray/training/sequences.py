@@ -36,9 +36,8 @@ class Sequences:
     label. ``pieces``: sorted places in ``tokens`` where attention and positions begin anew: every
     sequence's first token, and each border of documents in a packed window. ``languages``: int32,
     for each sequence the number of its language in ``language_names``. ``names``: for each
-    sequence the ids of what it was made from.
-
-    4 bytes a token of windows, 8 of examples, in memory on every worker.
+    sequence the ids of what it was made from. ``largest_known``: the largest token, where it was
+    counted before.
     """
 
     tokens: npt.NDArray[np.int32]
@@ -50,6 +49,7 @@ class Sequences:
     names: pa.ChunkedArray = field(
         default_factory=lambda: pa.chunked_array([], pa.list_(pa.string()))
     )
+    largest_known: int | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -57,6 +57,19 @@ class Sequences:
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
         return np.diff(self.offsets)
+
+    def lengths_of(self, chosen: Sequence[int]) -> npt.NDArray[np.int64]:
+        """Return the chosen sequences' lengths: of millions, the others are not looked at."""
+        numbers = np.asarray(chosen, np.int64)
+        lengths: npt.NDArray[np.int64] = self.offsets[numbers + 1] - self.offsets[numbers]
+        return lengths
+
+    @property
+    def largest_token(self) -> int:
+        """Return the largest token; -1 where there is none."""
+        if self.largest_known is not None:
+            return self.largest_known
+        return int(self.tokens.max(initial=-1))
 
     def borders(self, number: int) -> npt.NDArray[np.int64]:
         """Return where in a sequence its pieces begin."""

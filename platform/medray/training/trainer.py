@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,13 +16,19 @@ from medray.training.checkpoints import read_history
 from medray.training.config import TrainingConfig
 from medray.training.history import History
 from medray.training.loop import TrainingTask, train_worker
+from medray.training.tracking import MlflowRun, need_mlflow
 
 
 def check_workers(config: TrainingConfig, context: StageContext) -> None:
-    """Check that the worker group fits into the cluster; InputError where it never will."""
+    """Check that the worker group fits into the cluster, and that what it needs is installed.
+
+    InputError where it never will fit.
+    """
     workers = config.workers
     fewest = workers.minimum or workers.count
     context.ray.need_cpus(fewest * workers.cpus_per_worker, f"stages.{context.name}")
+    if config.mlflow_experiment is not None:
+        need_mlflow(f"stages.{context.name}.training.mlflow_experiment")
 
 
 def fit(task: TrainingTask, context: StageContext) -> tuple[History, dict[str, float]]:
@@ -36,7 +44,10 @@ def fit(task: TrainingTask, context: StageContext) -> tuple[History, dict[str, f
     context.ray.connect()
     check_workers(config, context)
     storage = context.output / "checkpoints"
-    with shown(context.log, context.output, config.steps) as board:
+    with (
+        tracked(config, context) as tracker,
+        shown(context.log, context.output, config.steps, tracker) as board,
+    ):
         result = make_trainer(
             task,
             storage,
@@ -45,12 +56,40 @@ def fit(task: TrainingTask, context: StageContext) -> tuple[History, dict[str, f
             [],
         ).fit()
         stopped, timings = ray.get([board.stopped.remote(), board.timings.remote()])
-    if stopped is not None:
-        raise stopped
+        if stopped is not None:
+            raise stopped
     if result.checkpoint is None:
         raise RuntimeError("Ray Train returned no checkpoint")
     with result.checkpoint.as_directory() as folder:
         return read_history(Path(folder)), timings
+
+
+@contextmanager
+def tracked(config: TrainingConfig, context: StageContext) -> Iterator[MlflowRun | None]:
+    """Yield the run in MLflow, where one is asked for; it ends as the block does."""
+    if config.mlflow_experiment is None:
+        yield None
+        return
+    parameters = {"stage": context.name, "seed": context.seed}
+    parameters |= dict(flat_settings(config.model_dump(mode="json")))
+    run = MlflowRun(
+        config.mlflow_experiment, context.name, context.fingerprint, parameters, context.log
+    )
+    try:
+        yield run
+    except BaseException:
+        run.close(failed=True)
+        raise
+    run.close(failed=False)
+
+
+def flat_settings(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield settings one by one, those of a group in it as ``group.name``."""
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from flat_settings(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def make_trainer(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from medray.storage import scratch
 
@@ -108,3 +111,105 @@ def test_a_folder_that_somebody_else_put_there_is_refused(tmp_path: Path) -> Non
     _, told = process.communicate()
     assert process.returncode == 1
     assert "set TMPDIR to another folder" in told
+
+
+# Holds a shared folder, or waits where it is being filled, and says who filled it.
+SHARE = """
+import sys, time
+from pathlib import Path
+from medray.storage.scratch import let_go, shared_folder
+def fill(folder):
+    print("filling", flush=True)
+    sys.stdin.readline()
+    (folder / "who").write_text(sys.argv[2])
+folder = shared_folder("data", fill)
+print((folder / "who").read_text(), flush=True)
+sys.stdin.readline()
+let_go()
+print("gone" if not folder.exists() else "there", flush=True)
+"""
+
+
+class Sharer:
+    """A process that shares a folder."""
+
+    def __init__(self, tmp: Path, name: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SHARE, str(tmp), name],
+            env={**os.environ, "TMPDIR": str(tmp)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def says(self) -> str:
+        assert self.process.stdout
+        return self.process.stdout.readline().strip()
+
+    def go_on(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def sharer(tmp_path: Path) -> Iterator[Callable[[str], Sharer]]:
+    made: list[Sharer] = []
+
+    def make(name: str) -> Sharer:
+        made.append(Sharer(tmp_path, name))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.kill()
+
+
+def test_the_first_process_fills_and_the_last_one_removes(
+    sharer: Callable[[str], Sharer],
+) -> None:
+    first = sharer("first")
+    assert first.says() == "filling"
+    second = sharer("second")
+    first.go_on()
+    assert (first.says(), second.says()) == ("first", "first")
+    first.go_on()
+    assert first.says() == "there"
+    second.go_on()
+    assert second.says() == "gone"
+
+
+def test_where_the_one_that_fills_is_killed_the_next_fills_anew(
+    sharer: Callable[[str], Sharer],
+) -> None:
+    first = sharer("first")
+    assert first.says() == "filling"
+    second = sharer("second")
+    first.kill()
+    assert second.says() == "filling"
+    second.go_on()
+    assert second.says() == "second"
+
+
+def test_what_killed_processes_shared_is_found_again_for_an_hour(
+    tmp_path: Path, sharer: Callable[[str], Sharer]
+) -> None:
+    first = sharer("first")
+    first.go_on()
+    assert [first.says(), first.says()] == ["filling", "first"]
+    first.kill()
+    with writer(tmp_path):  # which sweeps
+        [folder] = users_folder(tmp_path).glob("shared-*")
+    second = sharer("second")
+    assert second.says() == "first"
+    second.kill()
+    with writer(tmp_path):
+        assert folder.is_dir()
+    an_hour_ago = time.time() - scratch.UNUSED_FOR_S
+    os.utime(folder / scratch.UNUSED_NAME, (an_hour_ago, an_hour_ago))
+    with writer(tmp_path):
+        assert not folder.exists()

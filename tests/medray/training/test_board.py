@@ -12,7 +12,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 from tensorboard_reader import scalars
 
 from medray.storage.location import Location
-from medray.training.board import Board, Recorder, Row
+from medray.training.board import Board
+from medray.training.curves import Recorder, Row
 
 
 def lines(output: Location) -> list[Row]:
