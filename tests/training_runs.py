@@ -70,6 +70,13 @@ class Pretraining(Driver):
         return max((row["step"] for row in metrics(self.workspace)), default=0)
 
 
+def resumed(workspace: Path) -> list[int]:
+    """Return the steps that worker groups went on after, over all starts of the run."""
+    lines = workspace.with_suffix(".log").read_text(errors="replace").splitlines()
+    told = [json.loads(line) for line in lines if line.startswith('{"time"')]
+    return [row["after_step"] for row in told if row["message"] == "training goes on"]
+
+
 def metrics(workspace: Path) -> list[dict[str, Any]]:
     """Return the lines of the metrics, without what a clock or the machine says."""
     file = workspace / "pretrain" / "metrics.jsonl"

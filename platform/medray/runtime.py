@@ -104,6 +104,15 @@ class RayRuntime:
                 "number of workers or raise --cpus"
             )
 
+    def need_gpus(self, gpus: int, purpose: str) -> None:
+        """Check that this machine has ``gpus`` where Ray is a local one; else InputError."""
+        if self.address is None and gpus > 0:
+            import torch
+
+            found = torch.cuda.device_count()
+            if found < gpus:
+                raise InputError(f"{purpose} needs {gpus} GPUs, PyTorch finds {found} here")
+
     def shutdown(self) -> None:
         """Leave the cluster; a local one that we started ends."""
         if self._connected:

@@ -11,9 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from training_runs import Pretraining, metrics, results, weights, write_recipe
+from training_runs import Pretraining, metrics, results, resumed, weights, write_recipe
 
 pytestmark = pytest.mark.slow
+
+
+# So high that the loss goes up again at once.
+RATE = "pretrain.training.optimizer={learning_rate: 0.3, warmup_steps: 29, schedule: constant}"
 
 
 @pytest.fixture(scope="module")
@@ -119,18 +123,22 @@ def test_a_full_disk_is_told_and_the_last_checkpoint_serves(calm: Path, tmp_path
         begin(calm, work).wait()
         log = work.with_suffix(".log").read_text()
         assert "resumed: an earlier run was broken off here" in log
+        assert resumed(work)
         assert metrics(work) == metrics(calm)
         assert weights(work) == weights(calm)
         assert results(work) == results(calm)
 
 
 def test_the_best_checkpoint_and_the_last_are_kept(calm: Path, tmp_path: Path) -> None:
-    """A rate that first helps and then harms, so that the best is not the last."""
+    """A rate that first helps and then harms, so that the best is not the last.
+
+    Steps 2, 6, 10 ... are saved without a loss of their own, and are never the best.
+    """
     work = tmp_path / "work"
     begin(
         calm,
         work,
-        "pretrain.training.evaluate_every_steps=2",
+        "pretrain.training.evaluate_every_steps=4",
         "pretrain.training.checkpoint_every_steps=2",
         "pretrain.training.spike_nats=0",
         "pretrain.training.optimizer={learning_rate: 2.0, warmup_steps: 29, schedule: constant}",
@@ -140,6 +148,17 @@ def test_the_best_checkpoint_and_the_last_are_kept(calm: Path, tmp_path: Path) -
         history = json.loads(file.read_text())
         kept[history["step"]] = history["validation_loss"][-1][1]
     evaluated = dict(results(work)["validation_loss"])
+    assert list(evaluated) == [4, 8, 12, 16, 20, 24, 28, 30]
     best = min(evaluated, key=lambda step: evaluated[step])
-    assert best not in (2, 30)
+    assert best not in (4, 30)
     assert kept == {best: evaluated[best], 30: evaluated[30]}
+
+
+def test_a_run_that_a_spike_ended_goes_on_with_another_limit(calm: Path, tmp_path: Path) -> None:
+    """The loss is told to spike by a limit of nearly nothing: 20 steps are borne before any."""
+    work = tmp_path / "work"
+    spiked = begin(calm, work, "pretrain.training.spike_nats=1e-9", RATE).wait(1)
+    assert "more than training.spike_nats above" in spiked
+    begin(calm, work, "pretrain.training.spike_nats=0", RATE).wait()
+    assert resumed(work)
+    assert results(work)["last_loss"] > 0

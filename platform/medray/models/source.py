@@ -26,7 +26,10 @@ class SourceConfig(Config):
         default=None,
         description="organisation/name on the Hugging Face hub, in safetensors",
     )
-    revision: str = Field(default="main", description="branch, tag or commit on the hub")
+    revision: str = Field(
+        default="main",
+        description="commit on the hub; where a branch moves on is not seen later",
+    )
     stage: Annotated[str | None, Reference(("model",))] = Field(
         default=None, description="an earlier stage that made a model"
     )
@@ -74,13 +77,16 @@ class Source:
             return load_model(Path(self.place))
         import torch
 
-        return _from_hub(
+        model = _from_hub(
             "AutoModelForCausalLM",
             self.place,
             self.revision,
             dtype=torch.float32,
             use_safetensors=True,
         )
+        if getattr(model.config, "quantization_config", None) is not None:
+            raise InputError(f"hub {self.place}: its weights are quantised, so none are trained")
+        return model
 
 
 def find_source(config: SourceConfig, context: StageContext, key: str) -> Source | None:

@@ -24,12 +24,14 @@ class Board:
 
     def __init__(self) -> None:
         self._rows: list[Row] = []
-        self._step = 0
+        self._step, self._steps = 0, 0
         self._seconds: dict[str, float] = {}
         self._stopped: BaseException | None = None
 
-    def begin(self, step: int) -> None:
+    def begin(self, step: int, steps: int) -> None:
+        """Note that a worker group goes on after a step, of ``steps`` in all."""
         self._rows.append({"begin": step})
+        self._steps = steps
 
     def tell(self, row: Row) -> None:
         self._rows.append(row)
@@ -47,18 +49,20 @@ class Board:
     def stop(self, error: BaseException) -> None:
         self._stopped = error
 
-    def read(self, after: int) -> tuple[list[Row], int]:
-        """Return the rows from number ``after`` on, and the last step that was done."""
-        return self._rows[after:], self._step
+    def read(self, after: int) -> tuple[list[Row], int, int]:
+        """Return the rows from number ``after`` on, the last step that was done, all steps."""
+        return self._rows[after:], self._step, self._steps
 
     def stopped(self) -> BaseException | None:
         return self._stopped
 
+    def has_begun(self) -> bool:
+        """Return whether a worker group has begun to train, be it one that died since."""
+        return bool(self._rows)
+
 
 @contextmanager
-def shown(
-    log: StageLog, output: Location, steps: int, tracker: Tracker | None = None
-) -> Iterator[Any]:
+def shown(log: StageLog, output: Location, tracker: Tracker | None = None) -> Iterator[Any]:
     """Yield a board actor; until the block ends, a thread shows and records what it is told."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -68,7 +72,7 @@ def shown(
     board = ray.remote(Board).options(num_cpus=0, scheduling_strategy=here).remote()
     with temporary_folder() as scratch:
         recorder = Recorder(output, scratch, tracker)
-        follower = _Follower(board, recorder, log, steps)
+        follower = _Follower(board, recorder, log)
         follower.start()
         try:
             yield board
@@ -83,9 +87,9 @@ def shown(
 class _Follower(threading.Thread):
     """Passes on what a board is told, once a second, and once more at the end."""
 
-    def __init__(self, board: Any, recorder: Recorder, log: StageLog, steps: int) -> None:
+    def __init__(self, board: Any, recorder: Recorder, log: StageLog) -> None:
         super().__init__(daemon=True)
-        self._board, self._recorder, self._log, self._steps = board, recorder, log, steps
+        self._board, self._recorder, self._log = board, recorder, log
         self._end = threading.Event()
         self._read, self._shown = 0, 0
         self.error: Exception | None = None
@@ -101,13 +105,15 @@ class _Follower(threading.Thread):
     def _pass_on(self) -> None:
         import ray
 
-        rows, step = ray.get(self._board.read.remote(self._read))
+        rows, step, steps = ray.get(self._board.read.remote(self._read))
         for row in rows:
             self._recorder.add(row)
+            if row.get("begin"):
+                self._log.event("training goes on", after_step=row["begin"])
         self._read += len(rows)
         if step != self._shown:
             self._shown = step
-            self._log.progress("step", step, self._steps)
+            self._log.progress("step", step, steps)
 
     def finish(self) -> None:
         self._end.set()

@@ -41,6 +41,9 @@ class OptimizerConfig(Config):
     learning_rate: float = Field(default=2e-5, gt=0, description="the peak")
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_steps: int = Field(default=0, ge=0)
+    warmup_ratio: float = Field(
+        default=0.0, ge=0, le=1, description="share of all steps, where warmup_steps is 0"
+    )
     weight_decay: float = Field(default=0.01, ge=0)
     beta1: float = Field(default=0.9, ge=0, lt=1)
     beta2: float = Field(default=0.95, ge=0, lt=1)
@@ -67,6 +70,9 @@ class TrainingConfig(Config):
         default="torch", description="liger: fused norms, rotations and MLPs, on GPUs"
     )
     steps: int = Field(default=100, ge=1, description="optimizer steps")
+    epochs: float | None = Field(
+        default=None, gt=0, description="instead of steps: how often all sequences are seen"
+    )
     global_batch_size: int = Field(
         default=16, ge=1, description="sequences of one step, all workers together"
     )
@@ -80,12 +86,16 @@ class TrainingConfig(Config):
     )
     log_every_steps: int = Field(default=5, ge=1)
     evaluate_every_steps: int = Field(default=0, ge=0, description="0: only after the last step")
-    spike_nats: float = Field(
+    # Incidental: a run that a spike ended goes on from its checkpoints with another limit.
+    spike_nats: Annotated[float, Incidental()] = Field(
         default=3.0, ge=0, description="a loss so far above its median ends the run; 0: none does"
     )
     checkpoint_every_steps: Annotated[int, Incidental()] = Field(default=50, ge=1)
     checkpoints_kept: Annotated[int, Incidental()] = Field(
-        default=1, ge=1, description="the best by validation loss; the last is always kept"
+        default=1,
+        ge=1,
+        description="the best by validation loss, of those saved where one was measured; the last "
+        "is always kept",
     )
 
     mlflow_experiment: Annotated[str | None, Incidental()] = Field(
@@ -98,6 +108,8 @@ class TrainingConfig(Config):
             needed = {"optimizer": 1, "parameters": 3}[self.offload]
             if self.zero_stage < needed:
                 raise ValueError(f"offload: {self.offload} needs zero_stage >= {needed}")
+        if self.epochs is not None and "steps" in self.model_fields_set:
+            raise ValueError("steps and epochs are both given")
         if self.kernels == "liger" and not self.workers.use_gpu:
             raise ValueError("kernels: liger needs workers.use_gpu")
         if self.mixture is not None and (
@@ -105,6 +117,13 @@ class TrainingConfig(Config):
         ):
             raise ValueError("mixture: weights must not be negative, and one must be above 0")
         return self
+
+    def of_length(self, sequences: int) -> TrainingConfig:
+        """Return the configuration with the steps that epochs over so many sequences take."""
+        if self.epochs is None:
+            return self
+        steps = math.ceil(self.epochs * sequences / self.global_batch_size)
+        return self.model_copy(update={"steps": steps})
 
 
 class TrainingStageConfig(StageConfig):
@@ -117,13 +136,14 @@ def learning_rate_at(step: int, steps: int, config: OptimizerConfig) -> float:
     """Return the learning rate of step ``step`` (0-based) of ``steps``.
 
     A function of the step alone, so a resumed run has no schedule state to restore. Warm-up
-    rises linearly from learning_rate / warmup_steps.
+    rises linearly from learning_rate / its steps.
     """
-    if step < config.warmup_steps:
-        return config.learning_rate * (step + 1) / config.warmup_steps
+    warmup = config.warmup_steps or math.ceil(config.warmup_ratio * steps)
+    if step < warmup:
+        return config.learning_rate * (step + 1) / warmup
     if config.schedule == "constant":
         return config.learning_rate
-    done = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
+    done = (step - warmup) / max(1, steps - warmup)
     if config.schedule == "linear":
         return config.learning_rate * (1 - done)
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))

@@ -35,8 +35,9 @@ class Recorder:
         self._local = self._folder.local_path() if output.is_local else scratch
         self._rows: list[Row] = []
         if self._file.exists():
-            lines = self._file.read_bytes().decode().splitlines()
-            self._rows = [json.loads(line) for line in lines]
+            # A last line that was torn, by a kill or a full disk, is of a step that is done again.
+            lines = self._file.read_bytes().decode().splitlines(keepends=True)
+            self._rows = [json.loads(line) for line in lines if line.endswith("\n")]
         self._writer: Any = None
         self._tracker = tracker
         self._saved = time.monotonic()

@@ -216,7 +216,7 @@ def run(config: FinetuneConfig, context: StageContext) -> StageResult:
         counts={
             "training_questions": trained,
             "validation_questions": held_out,
-            "steps": config.training.steps,
+            "steps": history.step,
         },
         results={
             **history.curves,

@@ -47,8 +47,12 @@ class Work:
     prefix: int
 
     @classmethod
-    def of(cls, objective: Objective) -> Work:
-        """Count a model's work, before a strategy takes its weights apart."""
+    def of(cls, objective: Objective) -> Work | None:
+        """Count a model's work, before a strategy takes its weights apart.
+
+        None where a layer has matrices that are no linear module's, as experts are: how many
+        tokens meet each is not known.
+        """
         import torch
 
         base = objective.base
@@ -56,6 +60,9 @@ class Work:
         weights, trained, touched = [], 0, []
         for layer in layers:
             modules = [m for m in layer.modules() if isinstance(m, torch.nn.Linear)]
+            counted = {id(m.weight) for m in modules}
+            if any(p.ndim > 1 and id(p) not in counted for p in layer.parameters()):
+                return None
             weights.append(sum(m.weight.numel() for m in modules))
             trained += sum(m.weight.numel() for m in modules if m.weight.requires_grad)
             touched.append(any(p.requires_grad for p in layer.parameters()))

@@ -41,8 +41,7 @@ class FullyShardedStrategy:
         }
         if config.offload != "none" and use_gpu:
             options["offload_policy"] = CPUOffloadPolicy()
-        else:
-            objective.to(self._device)
+        # Each layer goes to the device as it is sharded, so a device need not hold the whole.
         for layer in decoder_layers(objective.base):
             fully_shard(layer, **options)
         fully_shard(objective, **options)

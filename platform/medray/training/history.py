@@ -31,9 +31,9 @@ class NoSpaceError(TrainingError):
 class History:
     """The curve so far; travels in each checkpoint so that a resumed run has all of it.
 
-    ``loss``: [step, nats a token] of each logged step (1-based); ``validation_loss`` likewise, and
-    by language in ``language_loss``, each over ``validation_targets`` tokens. ``recent``: the last
-    losses, of every step.
+    ``sequences``: how many there are to train on. ``loss``: [step, nats a token] of each logged
+    step (1-based); ``validation_loss`` likewise, and by language in ``language_loss``, each over
+    ``validation_targets`` tokens. ``recent``: the last losses, of every step.
     """
 
     loss: list[tuple[int, float]] = field(default_factory=list)
@@ -42,6 +42,7 @@ class History:
     validation_targets: dict[str, int] = field(default_factory=dict)
     recent: list[float] = field(default_factory=list)
     step: int = 0
+    sequences: int = 0
 
     def add(self, done: Step, log_every_steps: int, last: bool) -> bool:
         """Count a step; return whether it is one that is logged."""
@@ -53,7 +54,9 @@ class History:
         return logged
 
     def add_validation(self, losses: dict[str, float]) -> None:
-        """Note losses by language, that of all under ``""``."""
+        """Note losses by language, that of all under ``""``; DivergedError for one of no number."""
+        if not math.isfinite(losses[""]):
+            raise DivergedError(f"step {self.step}: validation loss {losses['']}")
         self.validation_loss.append((self.step, losses[""]))
         by_language = {code: loss for code, loss in sorted(losses.items()) if code}
         self.language_loss.append((self.step, by_language))

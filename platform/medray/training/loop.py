@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import time
 from dataclasses import dataclass
@@ -10,13 +11,14 @@ from typing import Any, Protocol
 from medray.errors import InputError
 from medray.storage.location import Location
 from medray.storage.scratch import let_go
-from medray.training.checkpoints import metrics, report_checkpoint, resume
+from medray.training.checkpoints import Checkpoints, metrics, resume
 from medray.training.config import TrainingConfig
 from medray.training.engine import Engine, Step
-from medray.training.history import History, TrainingError, check_step
+from medray.training.history import History, NoSpaceError, TrainingError, check_step
 from medray.training.meter import Meter
 from medray.training.micro_batches import targets_by_language
 from medray.training.order import Order
+from medray.training.preemption import PreemptionNotice
 from medray.training.sequences import Sequences
 from medray.training.strategy import gathered, prepare_process
 from medray.training.timings import Timings
@@ -59,40 +61,57 @@ def train_worker(task: TrainingTask, board: Any, storage: Location | None, begun
     """
     import ray.train
 
+    if board is not None and ray.get(board.stopped.remote()) is not None:
+        return
     timings = Timings()
-    timings.add("start_workers", time.time() - begun)
-    context = ray.train.get_context()
-    rank, world_size = context.get_world_rank(), context.get_world_size()
-    config = task.training
-    with timings.of("import"):
-        prepare_process(config.workers.use_gpu, context.get_local_world_size())
+    if board is not None and not ray.get(board.has_begun.remote()):
+        timings.add("start_workers", time.time() - begun)
     try:
-        with timings.of("build"):
-            assembly = build(task)
-        order = order_of(assembly.sequences, config, task.seed)
-        with timings.of("engine"):
-            engine = Engine(assembly.model, config, rank, world_size)
-        with timings.of("resume"):
-            history = resume(engine)
-        told = board if rank == 0 else None
-        Run(task, assembly, engine, order, history, told, storage, timings).all_steps()
+        train(task, board, storage, timings)
     except (InputError, TrainingError) as error:
         # Every worker meets it in the same place, and would again: Ray Train, which begins anew
         # whatever failed, is not told.
         if board is None:
             raise
         ray.get(board.stop.remote(error))
-        let_go()
-        return
+    except OSError as error:
+        # A full disk may be met by one worker alone while others wait for it. They are begun anew
+        # together, and end at once.
+        if board is not None and error.errno == errno.ENOSPC:
+            told = f"{error}; checkpoints are kept: free some space and give the same command again"
+            ray.get(board.stop.remote(NoSpaceError(told)))
+        raise
+    # Not after other failures: a worker group begun anew finds the node's sequences still there.
+    let_go()
+
+
+def train(task: TrainingTask, board: Any, storage: Location | None, timings: Timings) -> None:
+    """Build, resume, do all steps that are left, export."""
+    import ray.train
+
+    context = ray.train.get_context()
+    rank, world_size = context.get_world_rank(), context.get_world_size()
+    with timings.of("import"):
+        prepare_process(task.training.workers.use_gpu, context.get_local_world_size())
+    with timings.of("build"):
+        assembly = build(task)
+    config = task.training.of_length(len(assembly.sequences))
+    order = order_of(assembly.sequences, config, task.seed)
+    with timings.of("engine"):
+        engine = Engine(assembly.model, config, rank, world_size)
+    with timings.of("resume"):
+        history = resume(engine)
+    history.sequences = len(assembly.sequences)
+    checkpoints = None if storage is None else Checkpoints(engine, storage)
+    told = board if rank == 0 else None
+    Run(task.seed, config, assembly, engine, order, history, told, checkpoints, timings).all_steps()
     if storage is not None:
         with timings.of("export"):
             weights = engine.whole_weights()
             if rank == 0:
                 task.export(assembly, weights, history)
-    if board is not None and rank == 0:
-        ray.get(board.time.remote(timings.table()))
-    # Only now: a worker group begun anew after a failure finds the node's sequences still there.
-    let_go()
+    if told is not None:
+        ray.get(told.time.remote(timings.table()))
 
 
 def build(task: TrainingTask) -> Assembly:
@@ -116,21 +135,20 @@ def build(task: TrainingTask) -> Assembly:
 class Run:
     """One worker's part of a run; ``board``: on rank 0, where there is one."""
 
-    task: TrainingTask
+    seed: int
+    config: TrainingConfig
     assembly: Assembly
     engine: Engine
     order: Order
     history: History
     board: Any
-    storage: Location | None
+    checkpoints: Checkpoints | None
     timings: Timings
 
     def all_steps(self) -> None:
-        import ray.train
-
-        config = self.task.training
-        meter, preempted, saved = Meter(self.engine), False, False
-        self._tell("begin", self.history.step)
+        config = self.config
+        meter, notice = Meter(self.engine), PreemptionNotice(self.engine)
+        self._tell("begin", self.history.step, config.steps)
         while self.history.step < config.steps:
             with self.timings.of("steps"):
                 done, chosen = self._step()
@@ -141,20 +159,19 @@ class Run:
                 row |= {"workers": self.engine.world_size}
                 row |= {"gradient_norm": done.gradient_norm, "learning_rate": done.learning_rate}
                 self._tell("tell", row | meter.read())
-                preempted = preempted or ray.train.get_preemption_info() is not None
             self._tell("at", self.history.step)
             meter.pause()
             # A node that was given notice goes soon: save once, and train on while it lasts.
-            self._evaluate_and_save(last, preempted and not saved)
-            saved = preempted
+            self._evaluate_and_save(last, notice.is_new())
             meter.go_on()
 
     def _step(self) -> tuple[Step, list[int]]:
         import torch
 
-        step, config = self.history.step, self.task.training
+        step, config = self.history.step, self.config
         # Dropout's state is a function of the step too, so a resumed run draws the same masks.
-        torch.manual_seed((self.task.seed * 1_000_003 + step) * 1_009 + self.engine.rank)
+        # Those of another number of workers are others.
+        torch.manual_seed((self.seed * 1_000_003 + step) * 1_009 + self.engine.rank)
         first = step * config.global_batch_size
         chosen = self.order.between(first, first + config.global_batch_size)
         done = self.engine.step(self.assembly.sequences, chosen, step)
@@ -166,7 +183,7 @@ class Run:
         """Evaluate, checkpoint and report where the step's number says so."""
         import ray.train
 
-        step, config = self.history.step, self.task.training
+        step, config = self.history.step, self.config
         every, validation = config.evaluate_every_steps, self.assembly.validation
         evaluates = validation is not None and (last or (every > 0 and step % every == 0))
         if evaluates and validation is not None:
@@ -174,19 +191,24 @@ class Run:
                 losses = self.engine.evaluate(validation)
             self.history.add_validation(losses)
             self.history.validation_targets = targets_by_language(validation)
-            perplexity = {code: math.exp(loss) for code, loss in losses.items() if code}
+            perplexity = {code: perplexity_of(loss) for code, loss in losses.items() if code}
             row = {"step": step, "validation_loss": losses[""], "perplexity": perplexity}
             self._tell("tell", row)
         saves = last or notice or step % config.checkpoint_every_steps == 0
-        if self.storage is not None and saves:
+        if self.checkpoints is not None and saves:
             with self.timings.of("checkpoint_stall"):
-                report_checkpoint(self.engine, self.history, last, self.storage)
+                self.checkpoints.save(self.history, last)
         elif evaluates:
             ray.train.report(metrics(self.history, last))
 
-    def _tell(self, method: str, value: Any) -> None:
+    def _tell(self, method: str, *values: Any) -> None:
         if self.board is not None:
-            getattr(self.board, method).remote(value)
+            getattr(self.board, method).remote(*values)
+
+
+def perplexity_of(loss: float) -> float | None:
+    """Return exp(loss); None above 700 nats, where a float has no number for it."""
+    return math.exp(loss) if loss < 700 else None
 
 
 def order_of(sequences: Sequences, config: TrainingConfig, seed: int) -> Order:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -108,14 +110,14 @@ def measure(options: argparse.Namespace, method: str) -> dict[str, Any]:
         seconds.append(time.perf_counter() - start)
     took = statistics.median(seconds[options.warm_up_steps :])
     peak = peak_of(engine.strategy.device)
-    flops = engine.work.flops_of(lengths, done.targets)
+    flops = None if engine.work is None else engine.work.flops_of(lengths, done.targets)
     return {
         "method": str(METHODS[method]),
         "parameters": parameters,
         "device": torch.cuda.get_device_name() if on_gpu else "cpu",
         "tokens_per_s": round(done.tokens / took, 1),
-        "flops_per_s": flops / took,
-        "mfu": None if peak is None else round(flops / took / peak, 4),
+        "flops_per_s": flops and flops / took,
+        "mfu": None if peak is None or flops is None else round(flops / took / peak, 4),
         "memory_bytes": peak_memory_bytes(engine.strategy.device),
         "loss": done.loss,
     }
@@ -140,23 +142,27 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print one JSON object for each method."""
-    import os
-
+def measure_alone(options: argparse.Namespace, method: str) -> dict[str, Any]:
+    """Measure one method in this process, as the only worker."""
     import torch
 
-    options = parse(arguments)
     os.environ |= {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     prepare_process(options.device == "cuda", 1)
     torch.distributed.init_process_group("nccl" if options.device == "cuda" else "gloo")
+    try:
+        return measure(options, method)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print one JSON object for each method."""
+    options = parse(arguments)
     for method in options.method or METHODS:
-        print(json.dumps(measure(options, method)), flush=True)
-        if options.device == "cuda":
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
-    torch.distributed.destroy_process_group()
+        # A process each: the second would be told the first one's peak memory.
+        with get_context("spawn").Pool(1) as pool:
+            print(json.dumps(pool.apply(measure_alone, (options, method))), flush=True)
 
 
 if __name__ == "__main__":

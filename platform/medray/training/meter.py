@@ -18,7 +18,8 @@ class Meter:
     """Adds up what steps did since it was last read."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine, self._peak = engine, peak_of(engine.strategy.device)
+        self._engine = engine
+        self._peak = None if engine.work is None else peak_of(engine.strategy.device)
         self._begin()
 
     def _begin(self) -> None:
@@ -26,7 +27,7 @@ class Meter:
 
     def add(self, done: Step, sequences: Sequences, chosen: Sequence[int]) -> None:
         self._tokens += done.tokens
-        if self._peak is not None:
+        if self._peak is not None and self._engine.work is not None:
             lengths = np.concatenate([sequences.piece_lengths(number) for number in chosen])
             self._flops += self._engine.work.flops_of(lengths, done.targets)
 

@@ -74,6 +74,9 @@ def apply_method(model: Any, method: Full | Lora | Prefix | Freeze) -> Any:
     LoRA and a prefix come back in peft's coat. InputError where the model has not what it takes.
     """
     if isinstance(method, Full):
+        # peft froze the weights below an adapter, which merging it does not undo.
+        base = model.get_base_model() if hasattr(model, "peft_config") else model
+        base.requires_grad_(True)
         return model
     if isinstance(method, Freeze):
         return _freeze(model, method.trained_layers)

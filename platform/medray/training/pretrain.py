@@ -109,13 +109,17 @@ def run(config: PretrainConfig, context: StageContext) -> StageResult:
     )
     history, timings = fit(task, context)
     windows = corpus.manifest.counts["windows"]
-    seen = config.training.steps * config.training.global_batch_size
+    seen = history.step * config.training.global_batch_size
     return StageResult(
-        counts={"windows": windows, "windows_seen": seen, "steps": config.training.steps},
-        results={
-            **history.curves,
-            "epochs": round(seen / windows, 3),
+        counts={
+            "windows": windows,
+            "windows_trained_on": history.sequences,
+            "windows_seen": seen,
+            "steps": history.step,
         },
+        # In a mixture some come up more often than others.
+        results=history.curves
+        | ({} if config.training.mixture else {"epochs": round(seen / history.sequences, 3)}),
         timings_s=timings,
     )
 

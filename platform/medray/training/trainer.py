@@ -27,6 +27,7 @@ def check_workers(config: TrainingConfig, context: StageContext) -> None:
     workers = config.workers
     fewest = workers.minimum or workers.count
     context.ray.need_cpus(fewest * workers.cpus_per_worker, f"stages.{context.name}")
+    context.ray.need_gpus(fewest if workers.use_gpu else 0, f"stages.{context.name}")
     if config.mlflow_experiment is not None:
         need_mlflow(f"stages.{context.name}.training.mlflow_experiment")
 
@@ -46,7 +47,7 @@ def fit(task: TrainingTask, context: StageContext) -> tuple[History, dict[str, f
     storage = context.output / "checkpoints"
     with (
         tracked(config, context) as tracker,
-        shown(context.log, context.output, config.steps, tracker) as board,
+        shown(context.log, context.output, tracker) as board,
     ):
         result = make_trainer(
             task,

@@ -47,6 +47,8 @@ class SweepConfig(AdaptationConfig):
     def _can_be_compared(self) -> SweepConfig:
         if self.validation_share == 0:
             raise ValueError("a sweep needs validation_share > 0: trials are compared by it")
+        if self.training.epochs is not None:
+            raise ValueError("a sweep counts in training.steps, not in epochs")
         if not 0 < self.training.evaluate_every_steps <= self.training.steps:
             raise ValueError("a sweep needs training.evaluate_every_steps in 1..steps")
         if not isinstance(self.method, Lora):

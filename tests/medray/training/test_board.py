@@ -60,14 +60,25 @@ def test_steps_that_are_done_again_are_told_once(output: Location, tmp_path: Pat
     assert scalars(output / "tensorboard") == {"loss": expected}
 
 
+def test_a_torn_last_line_is_forgotten(tmp_path: Path) -> None:
+    """A kill or a full disk in the middle of a line."""
+    output = Location.of(tmp_path / "stage")
+    record(output, tmp_path / "one", [{"begin": 0}, {"step": 1, "loss": 1.0}])
+    file = tmp_path / "stage" / "metrics.jsonl"
+    file.write_text(file.read_text() + '{"step": 2, "lo')
+    record(output, tmp_path / "two", [{"begin": 1}, {"step": 2, "loss": 2.0}])
+    assert lines(output) == [{"step": 1, "loss": 1.0}, {"step": 2, "loss": 2.0}]
+
+
 def test_a_board_is_read_from_where_one_left_off() -> None:
     board = Board()
-    board.begin(0)
+    assert not board.has_begun()
+    board.begin(0, 5)
+    assert board.has_begun()
     board.tell({"step": 1, "loss": 2.0})
     board.at(1)
-    rows, step = board.read(0)
-    assert (rows, step) == ([{"begin": 0}, {"step": 1, "loss": 2.0}], 1)
-    assert board.read(2) == ([], 1)
+    assert board.read(0) == ([{"begin": 0}, {"step": 1, "loss": 2.0}], 1, 5)
+    assert board.read(2) == ([], 1, 5)
     assert board.stopped() is None
     board.stop(RuntimeError("x"))
     assert isinstance(board.stopped(), RuntimeError)

@@ -38,6 +38,22 @@ def test_cosine_is_half_way_down_in_the_middle() -> None:
     assert found[8] == pytest.approx(4 * (1 - math.sqrt(0.5)))
 
 
+def test_warm_up_may_be_a_share_of_all_steps() -> None:
+    config = OptimizerConfig(learning_rate=8.0, schedule="linear", warmup_ratio=0.15)
+    # 0.15 of 10 steps, rounded up as transformers' Trainer does.
+    found = [learning_rate_at(step, 10, config) for step in range(10)]
+    assert found == rates("linear", 2)
+    both = config.model_copy(update={"warmup_steps": 4})
+    assert [learning_rate_at(step, 10, both) for step in range(10)] == rates("linear", 4)
+
+
+def test_epochs_are_turned_into_steps() -> None:
+    config = TrainingConfig(epochs=1.5, global_batch_size=8)
+    assert config.of_length(100).steps == 19
+    assert config.of_length(1).steps == 1
+    assert TrainingConfig(steps=7).of_length(100).steps == 7
+
+
 def test_constant_stays_at_the_peak() -> None:
     assert rates("constant", 0) == [8.0] * 10
 
@@ -70,6 +86,8 @@ def test_a_rate_is_never_zero_nor_above_the_peak_and_falls_once_warm(
         {"optimiser": {}},
         {"offload": "optimizer", "zero_stage": 0},
         {"offload": "parameters", "zero_stage": 2},
+        {"steps": 4, "epochs": 1},
+        {"epochs": 0},
         {"mixture": {}},
         {"mixture": {"en": 0.0}},
         {"mixture": {"en": 1.0, "fr": -1.0}},

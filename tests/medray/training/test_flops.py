@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
+from transformers import MixtralConfig, MixtralForCausalLM
 
 from medray.training.flops import Work, peak_of
 from medray.training.methods import Freeze, Full, Lora, Method, Prefix, apply_method
 from medray.training.objective import Objective
 
-from .architectures import examples, make
+from .architectures import SIZES, examples, make
 
 # Of the small Llama: q and o 32x32, k and v 32x16, three of the MLP 32x48; three layers.
 LAYER = 2 * 32 * 32 + 2 * 32 * 16 + 3 * 32 * 48
 HEAD = 64 * 32
 
 
+def of(model: Any) -> Work:
+    found = Work.of(Objective(model, False))
+    assert found is not None
+    return found
+
+
 def work(method: Method) -> Work:
-    return Work.of(Objective(apply_method(make("llama"), method), False))
+    return of(apply_method(make("llama"), method))
+
+
+def test_experts_are_not_guessed() -> None:
+    config = MixtralConfig(**SIZES, num_local_experts=2)
+    assert Work.of(Objective(MixtralForCausalLM(config), False)) is None
 
 
 def test_all_weights_go_forward_and_twice_back() -> None:
@@ -51,7 +65,7 @@ def test_a_prefix_that_is_not_trained_passes_no_gradient_down() -> None:
     """The second stage of MedGLM.H's chain: the last layers behind the first stage's prefix."""
     model = apply_method(make("llama"), Prefix(length=5))
     model.requires_grad_(False)
-    found = Work.of(Objective(apply_method(model, Freeze(trained_layers=1)), False))
+    found = of(apply_method(model, Freeze(trained_layers=1)))
     assert (found.passed, found.trained, found.passed_layers) == (LAYER, LAYER, 1)
     assert found.prefix == 5
 

@@ -52,6 +52,14 @@ def test_a_spike_ends_the_run_once_the_loss_has_settled() -> None:
         check_step(high, after([2.0] * SETTLED), 3.0, examples(), [0])
 
 
+def test_a_validation_loss_that_is_no_number_ends_the_run() -> None:
+    history = after([2.0] * 4)
+    history.add_validation({"en": 2.0, "": 2.0})
+    with pytest.raises(DivergedError, match="step 4: validation loss nan"):
+        history.add_validation({"en": float("nan"), "": float("nan")})
+    assert history.validation_loss == [(4, 2.0)]
+
+
 def test_a_long_batch_is_named_in_part() -> None:
     sequences = examples(lengths=(4,) * 12)
     with pytest.raises(DivergedError, match=r"example 7 and 4 more$"):

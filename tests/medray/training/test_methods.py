@@ -67,6 +67,24 @@ def test_what_a_model_cannot_do_is_told() -> None:
         apply_method(make("llama"), Lora(targets=["wqkv"]))
 
 
+@pytest.mark.parametrize("adapter", [Lora(rank=2), Prefix(length=3)])
+@pytest.mark.parametrize("method", [Full(), Freeze(trained_layers=1)])
+def test_weights_are_trained_again_below_an_adapter(
+    adapter: Lora | Prefix, method: Full | Freeze
+) -> None:
+    """Peft freezes them, and merging LoRA thaws none."""
+    plain = make("llama")
+    names = set(dict(plain.named_parameters()))
+    last = {name for name in names if ".layers.2." in name}
+    coated = apply_method(plain, adapter)
+    if isinstance(adapter, Lora):
+        coated = coated.merge_and_unload()
+    else:
+        coated.requires_grad_(False)
+    found = {name.removeprefix("base_model.") for name in trained(apply_method(coated, method))}
+    assert found == (names if isinstance(method, Full) else last)
+
+
 @pytest.mark.parametrize(
     "method", [Lora(rank=2, dropout=0.0), Prefix(length=3), Prefix(length=3, projection_size=4)]
 )

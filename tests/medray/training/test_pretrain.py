@@ -17,7 +17,8 @@ from medray.models.small import NewModelConfig, make_model
 from medray.models.source import Source
 from medray.storage.location import Location
 from medray.training import pretrain
-from medray.training.pretrain import windows_of
+from medray.training.pretrain import window_files
+from medray.training.sequences import Sequences, read_windows
 
 
 def windows(file: Path, tokens: list[list[int]]) -> None:
@@ -45,12 +46,16 @@ def corpus(tmp_path: Path) -> CorpusFolders:
     return folders
 
 
+def windows_of(corpus: Path) -> Sequences:
+    return read_windows(window_files(Location.of(corpus)))
+
+
 def test_all_windows_are_read_in_order_and_every_token_is_a_label(
     corpus: CorpusFolders, tmp_path: Path
 ) -> None:
     windows(tmp_path / "windows" / "b.parquet", [[7, 8]])
     windows(tmp_path / "windows" / "a.parquet", [[1, 2, 3], [4]])
-    found = windows_of(Location.of(tmp_path))
+    found = windows_of(tmp_path)
     assert found.tokens.tolist() == [1, 2, 3, 4, 7, 8]
     assert found.labels.tolist() == found.tokens.tolist()
     assert found.offsets.tolist() == [0, 3, 4, 6]
@@ -60,7 +65,7 @@ def test_what_a_kill_left_half_written_is_not_read(corpus: CorpusFolders, tmp_pa
     folder = tmp_path / "windows"
     windows(folder / "a.parquet", [[1, 2, 3]])
     (folder / ".b.parquet.0123456789abcdef.partial").write_bytes(b"PAR1torn")
-    assert len(windows_of(Location.of(tmp_path))) == 1
+    assert len(windows_of(tmp_path)) == 1
 
 
 def test_a_base_model_with_another_tokenizer_than_the_corpus_is_refused(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from training_runs import Pretraining, metrics, write_recipe
+from training_runs import Pretraining, metrics, resumed, write_recipe
 
 from ray_nodes import Nodes, ray_nodes
 
@@ -68,6 +68,7 @@ def test_a_group_takes_in_a_node_that_comes_and_goes_on_without_one_that_is_lost
     wait(run, lambda: 2 in workers(changed) and run.step() >= 12)
     cluster.lose(1)
     run.wait()
+    assert resumed(changed)
     told = workers(changed)
     assert told[0] == 1 and 2 in told and told[-1] == 1
     assert losses(changed) == pytest.approx(losses(calm), abs=2e-4)
@@ -94,7 +95,9 @@ def test_a_node_that_is_given_notice_costs_no_step(cluster: Nodes, tmp_path: Pat
     number = cluster.doing("RayTrainWorker")[0]
     cluster.give_notice(number, 60)
     wait(run, lambda: bool(saved()))
-    assert json.loads(saved()[0].read_text())["step"] >= 3
+    step = json.loads(saved()[0].read_text())["step"]
+    assert step >= 3
     cluster.lose(number)
     run.wait()
+    assert resumed(warned) == [step]
     assert metrics(warned) == metrics(calm)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from training_runs import Pretraining, metrics, results, weights, write_recipe
+from training_runs import Pretraining, metrics, results, resumed, weights, write_recipe
 
 from ray_nodes import Nodes, kill, ray_nodes, title_of
 
@@ -86,6 +86,9 @@ def test_a_run_through_kills_is_equal_to_the_bit(
     begin(calm).wait()
     shutil.copytree(calm / "curate", killed / "curate")
     Disturbance(cluster, lambda: begin(killed)).through(seed).wait()
+    # From its checkpoints, not from the start: the first death may come before there is one.
+    assert len(resumed(killed)) >= len(PLAN) - 1
+    assert all(step > 0 and step % 4 == 0 for step in resumed(killed))
     assert metrics(killed) == metrics(calm)
     assert [row["step"] for row in metrics(calm) if "loss" in row] == list(range(1, 31))
     assert weights(killed) == weights(calm)

@@ -49,6 +49,10 @@ def test_a_trial_changes_the_two_axes_and_nothing_else(tmp_path: Path) -> None:
         ({"validation_share": 0}, "validation_share > 0"),
         ({"training": {"steps": 4, "evaluate_every_steps": 0}}, "evaluate_every_steps in 1..steps"),
         ({"training": {"steps": 4, "evaluate_every_steps": 5}}, "evaluate_every_steps in 1..steps"),
+        (
+            {"training": {"epochs": 1, "evaluate_every_steps": 2}},
+            r"counts in training\.steps, not in epochs",
+        ),
         ({"learning_rates": []}, "at least 1 item"),
     ],
 )
