@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +18,8 @@ METRICS_AT_ONCE, PARAMETERS_AT_ONCE = 1000, 100
 
 def need_mlflow(key: str) -> None:
     """InputError where mlflow is not installed."""
+    # It tells its makers of its use, from hospitals too, unless it is told not to.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     try:
         import mlflow  # noqa: F401
     except ImportError as error:
@@ -39,6 +42,7 @@ class MlflowRun:
         parameters: Mapping[str, Any],
         log: StageLog,
     ) -> None:
+        need_mlflow("training.mlflow_experiment")
         from mlflow.entities import Metric
         from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient, get_tracking_uri

@@ -74,10 +74,11 @@ def test_another_fingerprint_is_another_run(store: Path, log: StageLog) -> None:
 
 def test_what_a_store_missed_is_told_once_it_answers(store: Path, log: StageLog) -> None:
     run = begin(log)
-    store.rename(store.with_name("away"))
+    [folder] = [file.parent for file in store.glob("*/*/meta.yaml")]
+    folder.rename(store / "away")
     run.add({"step": 1, "loss": 3.0})
     run.add({"step": 2, "loss": 2.0})
-    store.with_name("away").rename(store)
+    (store / "away").rename(folder)
     run.add({"step": 3, "loss": 1.0})
     run.close(failed=False)
     [(_, _, history)] = told()
