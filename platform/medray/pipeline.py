@@ -261,8 +261,8 @@ class Run:
             kind = self.jobs[made_by.job].kind_of(made_by)
             if kind not in kinds:
                 raise InputError(
-                    f"stages.{name}.{key}: stage {stage} makes a {kind}, "
-                    f"this wants a {' or '.join(kinds)}"
+                    f"stages.{name}.{key}: stage {stage} makes a {kind}; "
+                    f"wanted is: {' or '.join(kinds)}"
                 )
             inputs[key] = plans[stage].fingerprint
         for key, pattern in input_patterns(config):

@@ -12,14 +12,19 @@ import pytest
 import torch
 import yaml
 from plain_loop import padded_loss
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from disturbed import Driver, spawn
 from medray.corpus.tokens.tokenizer import train_tokenizer
+from medray.errors import InputError
 from medray.models.folder import load_adapter, load_model, save_model
 from medray.models.small import NewModelConfig, make_model
+from medray.models.source import Source
 from medray.storage.artifact import Artifact
 from medray.storage.location import Location
 from medray.training.sequences import Sequences
+from serving.app import build_application
+from serving.config import ServingConfig
 
 pytestmark = pytest.mark.slow
 
@@ -59,6 +64,7 @@ def recipe(folder: Path, base: Path) -> Path:
             "dialogues": [taught("general")],
             "training": rate(2e-2),
         },
+        "small": {"job": "model", "source": {"stage": "base"}, "quantise": "nf4"},
         "records": {
             "job": "finetune",
             "model": "base",
@@ -69,7 +75,9 @@ def recipe(folder: Path, base: Path) -> Path:
         },
     }
     file = folder / "recipe.yaml"
-    file.write_text(yaml.safe_dump({"name": "medglm", "seed": 3, "stages": stages}))
+    file.write_text(
+        yaml.safe_dump({"name": "medglm", "seed": 3, "stages": stages}, sort_keys=False)
+    )
     return file
 
 
@@ -101,11 +109,8 @@ def kind(workspace: Path, stage: str) -> str:
 
 
 def test_each_stage_makes_what_its_method_makes(workspace: Path) -> None:
-    assert [kind(workspace, name) for name in ("base", "general", "records")] == [
-        "model",
-        "adapter",
-        "model",
-    ]
+    made = {name: kind(workspace, name) for name in ("base", "small", "general", "records")}
+    assert made == {"base": "model", "small": "model", "general": "prefix", "records": "model"}
     assert not (workspace / "general" / "model").exists()
     card = (workspace / "records" / "model" / "README.md").read_text()
     assert "trained_layers: 2" in card and "base_model: base" in card
@@ -143,10 +148,54 @@ def test_the_chain_has_learned_its_records_behind_its_prefix(workspace: Path) ->
     assert loss(records, prefixed=True) < loss(base, prefixed=True) - 0.5
 
 
-def test_lora_on_a_prefix_is_refused(workspace: Path, tmp_path: Path) -> None:
+def test_a_quantised_stage_is_a_model_of_fewer_bytes_that_answers_alike(workspace: Path) -> None:
+    def logits(stage: str) -> torch.Tensor:
+        folder = workspace / stage / "model"
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+        with torch.inference_mode():
+            found: torch.Tensor = model(input_ids=torch.arange(3, 40)[None]).logits.float()
+        return found
+
+    def weight_bytes(stage: str) -> int:
+        return (workspace / stage / "model" / "model.safetensors").stat().st_size
+
+    assert weight_bytes("small") < 0.5 * weight_bytes("base")
+    assert (logits("small") - logits("base")).abs().max() < 0.5
+    assert len(AutoTokenizer.from_pretrained(workspace / "small" / "model")) > 0
+
+
+def test_a_model_behind_a_prefix_is_neither_served_nor_trained_without_it(workspace: Path) -> None:
+    folder = workspace / "records" / "model"
+    kept, made = folder / "prefix", workspace / "general" / "adapter"
+    for file in ("adapter_model.safetensors", "adapter_config.json"):
+        assert (kept / file).read_bytes() == (made / file).read_bytes()
+    with pytest.raises(InputError, match=r"trained behind the prefix in prefix/"):
+        Source(str(folder)).model()
+    for model, adapter in ((folder, None), (workspace / "base" / "model", made)):
+        with pytest.raises(ValueError, match=r"prefix, which cannot be served|is PREFIX_TUNING"):
+            build_application(ServingConfig(model=model, adapter=adapter, model_name="x"))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["--set", "records.method={kind: lora, rank: 4}"],
+            "is a prefix; on it LoRA of rank 4 cannot be trained",
+        ),
+        (["--set", "records.model=small"], "its weights are quantised; name the model"),
+        (["--set", "records.model=records"], "records"),
+        (
+            ["--set", "small.adapter=general"],
+            "stages.small.adapter: stage general makes a prefix; wanted is: adapter",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    workspace: Path, tmp_path: Path, words: list[str], told: str
+) -> None:
     file = recipe(tmp_path, workspace.parent / "base")
     log = (tmp_path / "x").with_suffix(".log")
     command = [sys.executable, "-m", "jobs.cli", "run", str(file), "--workspace", str(workspace)]
-    words = ["--set", "records.method={kind: lora, rank: 4}"]
     refused = Driver(spawn([*command, *words], log, os.environ), log).wait(2)
-    assert "is a prefix; on it LoRA of rank 4 cannot be trained" in refused
+    assert told in refused

@@ -135,7 +135,7 @@ def test_more_workers_than_cpus(capsys: pytest.CaptureFixture[str], tmp_path: Pa
         ("benchmark.serving.num_blocks=1", "num_blocks 1 x 256"),
         ("benchmark.serving.min_replicas=3", "min_replicas 3 is larger than max_replicas 1"),
         ("benchmark.exam.maximum_new_tokens=4000", "is more than serving.max_output_tokens"),
-        ("benchmark.adapter=sweep", "stage sweep makes a sweep, this wants a adapter"),
+        ("benchmark.adapter=sweep", "stage sweep makes a sweep; wanted is: adapter"),
         ("finetune.validation_share=0.97", "parts the examples into 0 for training"),
         ("sweep.validation_share=0.01", "and 0 held out"),
         ("pretrain.model.folder=/nowhere", "stages.pretrain.model.folder: no folder /nowhere"),
