@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pydantic import Field, field_validator
 
@@ -23,13 +24,18 @@ class QuestionInput(LanguageFiles):
 
 def load_questions(inputs: Sequence[QuestionInput], context: StageContext) -> tuple[Question, ...]:
     """Read the questions that a recipe names, in its order."""
-    questions: list[Question] = []
-    for number, entry in enumerate(inputs):
-        found: list[Question] = []
-        for file in context.files(entry.files, f"questions.{number}.files"):
-            found += read_questions(file, entry.format, entry.language)
-        questions += found[: entry.limit]
-    return tuple(questions)
+    return tuple(
+        question
+        for number, given in enumerate(inputs)
+        for question in _questions(given, f"questions.{number}", context)
+    )
+
+
+def _questions(given: QuestionInput, key: str, context: StageContext) -> tuple[Question, ...]:
+    found: list[Question] = []
+    for file in context.files(given.files, f"{key}.files"):
+        found += read_questions(file, given.format, given.language)
+    return tuple(found[: given.limit])
 
 
 class DialogueInput(LanguageFiles):
@@ -50,14 +56,34 @@ class DialogueInput(LanguageFiles):
         return name
 
 
-def load_dialogues(
-    inputs: Sequence[DialogueInput], context: StageContext
-) -> tuple[tuple[Dialogue, str], ...]:
-    """Read the dialogues that a recipe names, in its order, each with its template's name."""
-    found: list[tuple[Dialogue, str]] = []
-    for number, entry in enumerate(inputs):
-        mine: list[Dialogue] = []
-        for file in context.files(entry.files, f"dialogues.{number}.files"):
-            mine += read_dialogues(file, entry.format, entry.language)
-        found += [(dialogue, entry.template) for dialogue in mine[: entry.limit]]
-    return tuple(found)
+@dataclass(frozen=True)
+class Entry:
+    """What one entry of a recipe holds to be taught. ``key``: the entry's own, as dialogues.0.
+
+    ``template``: the name of that which the dialogues are written down by.
+    """
+
+    key: str
+    examples: tuple[Question, ...] | tuple[Dialogue, ...]
+    template: str = ""
+
+
+def load_entries(
+    questions: Sequence[QuestionInput], dialogues: Sequence[DialogueInput], context: StageContext
+) -> tuple[Entry, ...]:
+    """Read what a recipe names to be taught: its questions, then its dialogues, in its order."""
+    entries = []
+    for number, asked in enumerate(questions):
+        key = f"questions.{number}"
+        entries.append(Entry(key, _questions(asked, key, context)))
+    for number, told in enumerate(dialogues):
+        key = f"dialogues.{number}"
+        entries.append(Entry(key, _dialogues(told, key, context), told.template))
+    return tuple(entries)
+
+
+def _dialogues(given: DialogueInput, key: str, context: StageContext) -> tuple[Dialogue, ...]:
+    found: list[Dialogue] = []
+    for file in context.files(given.files, f"{key}.files"):
+        found += read_dialogues(file, given.format, given.language)
+    return tuple(found[: given.limit])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from medray.instruct.dialogues import Dialogue
@@ -33,35 +33,41 @@ def encode(
     return tokens[-maximum_tokens:], labels[-maximum_tokens:]
 
 
-def question_examples(
-    questions: Sequence[Question], tokenizer: Any, maximum_tokens: int
+def taught_examples(
+    taught: Iterable[Question | Dialogue], template: str, tokenizer: Any, maximum_tokens: int
 ) -> list[Example]:
-    """Return one or two examples a question: with rationale, where it has one, and without.
+    """Return the examples of questions, and of dialogues written down by a template."""
+    examples = []
+    for one in taught:
+        if isinstance(one, Question):
+            examples += _question_examples(one, tokenizer, maximum_tokens)
+        else:
+            examples.append(_dialogue_example(one, template, tokenizer, maximum_tokens))
+    return examples
+
+
+def _question_examples(question: Question, tokenizer: Any, maximum_tokens: int) -> list[Example]:
+    """Return one or two examples: with rationale, where there is one, and without.
 
     MMedLM trains on both forms.
     """
     examples = []
-    for question in questions:
-        for rationale in (True, False) if question.rationale else (False,):
-            segments = (
-                Segment(prompt_for(question, rationale=rationale), learned=False),
-                Segment(response_for(question, rationale=rationale), learned=True, ends=True),
-            )
-            made = encode(segments, tokenizer, maximum_tokens, begins=True)
-            examples.append(Example(*made, question.language, question.question_id))
+    for rationale in (True, False) if question.rationale else (False,):
+        segments = (
+            Segment(prompt_for(question, rationale=rationale), learned=False),
+            Segment(response_for(question, rationale=rationale), learned=True, ends=True),
+        )
+        made = encode(segments, tokenizer, maximum_tokens, begins=True)
+        examples.append(Example(*made, question.language, question.question_id))
     return examples
 
 
-def dialogue_examples(
-    dialogues: Sequence[tuple[Dialogue, str]], tokenizer: Any, maximum_tokens: int
-) -> list[Example]:
-    """Return one example a dialogue, each written down by the template whose name is beside it."""
-    examples = []
-    for dialogue, template in dialogues:
-        if template == CHAT:
-            segments = chat_segments(dialogue, tokenizer)
-        else:
-            segments = load_template(template).segments(dialogue)
-        made = encode(segments, tokenizer, maximum_tokens, begins=template != CHAT)
-        examples.append(Example(*made, dialogue.language, dialogue.dialogue_id))
-    return examples
+def _dialogue_example(
+    dialogue: Dialogue, template: str, tokenizer: Any, maximum_tokens: int
+) -> Example:
+    if template == CHAT:
+        segments = chat_segments(dialogue, tokenizer)
+    else:
+        segments = load_template(template).segments(dialogue)
+    made = encode(segments, tokenizer, maximum_tokens, begins=template != CHAT)
+    return Example(*made, dialogue.language, dialogue.dialogue_id)

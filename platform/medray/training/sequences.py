@@ -162,12 +162,12 @@ def hold_out(sequences: Sequences, share: float, seed: int) -> tuple[Sequences, 
     if share == 0 or len(sequences) == 0:
         return sequences, Sequences.of([])
     names = pa.chunked_array(sequences.names).combine_chunks().flatten()
-    held_names = [_draw(name, seed) < share for name in names.unique().to_pylist()]
+    held_names = [draw(name, seed) < share for name in names.unique().to_pylist()]
     held = np.asarray(held_names)[names.dictionary_encode().indices.to_numpy()]
     return _of_pieces(sequences, ~held, alone=False), _of_pieces(sequences, held, alone=True)
 
 
-def _draw(name: str, seed: int) -> float:
+def draw(name: str, seed: int) -> float:
     """Return a number in [0, 1) that depends on nothing else."""
     digest = blake2b(f"{seed} {name}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64

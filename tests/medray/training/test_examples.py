@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from medray.corpus.tokens.tokenizer import train_tokenizer
 from medray.instruct.dialogues import Dialogue, Turn
 from medray.instruct.templates import Segment
-from medray.training.examples import dialogue_examples, encode
+from medray.training.examples import encode, taught_examples
 from medray.training.sequences import IGNORED
 
 
@@ -49,7 +49,7 @@ def test_a_dialogue_is_taught_each_of_its_answers(tokenizer: Any) -> None:
         Turn(instruction="How long?", output="A week."),
     )
     dialogue = Dialogue(dialogue_id="d1", language="en", turns=turns)
-    (example,) = dialogue_examples([(dialogue, "alpaca")], tokenizer, 4096)
+    (example,) = taught_examples([dialogue], "alpaca", tokenizer, 4096)
     learned = [label for label in example.labels if label != IGNORED]
     assert tokenizer.decode(learned) == "Rest.</s>A week.</s>"
     assert (example.language, example.name) == ("en", "d1")
