@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from pydantic import Field, field_validator
 
+from medray.errors import InputError
 from medray.inputs import LanguageFiles
 from medray.instruct import dialogues
 from medray.instruct.dialogues import Dialogue, read_dialogues
 from medray.instruct.questions import Format, Question, read_questions
-from medray.instruct.templates import template_names
+from medray.instruct.templates import CHAT, load_template, refusal, template_names
 from medray.pipeline import StageContext
+from medray.storage.location import Location
 
 
 class QuestionInput(LanguageFiles):
@@ -45,6 +47,9 @@ class DialogueInput(LanguageFiles):
     template: str = Field(
         default="alpaca",
         description="a file of instruct/templates, or chat: the tokenizer's own",
+    )
+    shots: int = Field(
+        default=3, ge=0, le=3, description="of a task's examples, so many are shown before"
     )
     limit: int | None = Field(default=None, ge=1, description="take only the first so many")
 
@@ -83,7 +88,22 @@ def load_entries(
 
 
 def _dialogues(given: DialogueInput, key: str, context: StageContext) -> tuple[Dialogue, ...]:
-    found: list[Dialogue] = []
-    for file in context.files(given.files, f"{key}.files"):
-        found += read_dialogues(file, given.format, given.language)
-    return tuple(found[: given.limit])
+    read = [
+        (file, dialogue.model_copy(update={"shots": dialogue.shots[: given.shots]}))
+        for file in context.files(given.files, f"{key}.files")
+        for dialogue in read_dialogues(file, given.format, given.language)
+    ][: given.limit]
+    for file, dialogue in read:
+        _check_places(dialogue, given.template, file)
+    return tuple(dialogue for _, dialogue in read)
+
+
+def _check_places(dialogue: Dialogue, name: str, file: Location) -> None:
+    """InputError that names file and row where the template has no place for a part."""
+    if name == CHAT:
+        return  # whatever the tokenizer's own is, it has messages for all parts
+    template = load_template(name)
+    if told := refusal(template, dialogue):
+        row = dialogue.dialogue_id.removeprefix(f"{file.name}:")
+        remedy = "; shots: 0 leaves them out" if "shots" in template.homeless(dialogue) else ""
+        raise InputError(f"{file}: row {row}: {told}{remedy}")

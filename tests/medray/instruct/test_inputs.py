@@ -1,0 +1,60 @@
+"""What a recipe names to be taught is read whole, or told with file and row."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stage_context import stage_context
+
+from medray.errors import InputError
+from medray.instruct.inputs import DialogueInput, Entry, load_entries
+
+PLAIN_ROW = {"instruction": "Cough?", "output": "Rest."}
+WITH_INPUT = {"instruction": "Name it.", "input": "a rash", "output": "Eczema."}
+TASK = {
+    "Definition": ["Name the organ."],
+    "Positive Examples": [{"input": "hepatitis", "output": "liver"}] * 3,
+    "Instances": [{"input": "nephritis", "output": "kidney"}] * 2,
+}
+
+
+def load(folder: Path, rows: list[dict[str, Any]], **keys: Any) -> Entry:
+    file = folder / "rows.json"
+    file.write_text(json.dumps(rows))
+    given = DialogueInput.model_validate({"language": "en", "files": str(file), **keys})
+    (entry,) = load_entries([], [given], stage_context("finetune", folder))
+    return entry
+
+
+def test_an_entry_holds_its_dialogues_and_their_template(tmp_path: Path) -> None:
+    entry = load(tmp_path, [PLAIN_ROW, WITH_INPUT], template="plain")
+    assert (entry.key, entry.template, len(entry.examples)) == ("dialogues.0", "plain", 2)
+
+
+def test_a_row_that_a_template_would_lose_a_part_of_is_told(tmp_path: Path) -> None:
+    rows = [PLAIN_ROW, WITH_INPUT]
+    with pytest.raises(InputError) as raised:
+        load(tmp_path, rows, template="chatglm")
+    assert str(raised.value) == (
+        f"{tmp_path}/rows.json: row 2: template chatglm has no place for input; "
+        "chat, alpaca, meds_ins, plain have"
+    )
+    # Rows beyond the limit are not taught.
+    assert len(load(tmp_path, rows, template="chatglm", limit=1).examples) == 1
+    assert len(load(tmp_path, rows, template="bentsao").examples) == 2
+    assert len(load(tmp_path, rows, template="chat").examples) == 2
+
+
+def test_a_task_wants_a_template_with_shots_or_none_of_them(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as raised:
+        load(tmp_path, [TASK], format="task", template="alpaca")
+    assert str(raised.value) == (
+        f"{tmp_path}/rows.json: row 1.1: template alpaca has no place for shots; "
+        "chat, meds_ins have; shots: 0 leaves them out"
+    )
+    for template, shots in (("alpaca", 0), ("meds_ins", 2), ("chat", 3)):
+        entry = load(tmp_path, [TASK], format="task", template=template, shots=shots)
+        assert [len(one.shots) for one in entry.examples] == [shots, shots]
