@@ -89,7 +89,7 @@ def memorise(data: Path) -> dict[str, Any]:
     tokenizer = train_tokenizer(iter(texts), 1000)
     engine = engine_of(tokenizer, 300, 16, 2e-3)
     before = accuracy(engine, tokenizer, questions)
-    train(engine, Sequences.of(taught_examples(questions, "", tokenizer, 1024)))
+    train(engine, Sequences.of(taught_examples(questions, "mmedlm", tokenizer, 1024)))
     return {"before": before, "after": accuracy(engine, tokenizer, questions), "n": len(questions)}
 
 
@@ -135,7 +135,7 @@ def generalise(data: Path) -> dict[str, Any]:
     tokenizer = train_tokenizer(iter(texts), 500)
     engine = engine_of(tokenizer, 200, 32, 2e-3)
     before = accuracy(engine, tokenizer, held_out)
-    train(engine, Sequences.of(taught_examples(trained, "", tokenizer, 512)))
+    train(engine, Sequences.of(taught_examples(trained, "mmedlm", tokenizer, 512)))
     return {"before": before, "after": accuracy(engine, tokenizer, held_out), "n": len(held_out)}
 
 

@@ -4,27 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from medray.errors import InputError
 from medray.inputs import LanguageFiles
 from medray.instruct import dialogues
 from medray.instruct.dialogues import Dialogue, read_dialogues
+from medray.instruct.prompts import QUESTION_TEMPLATE
 from medray.instruct.questions import Format, Question, read_questions
 from medray.instruct.templates import CHAT, load_template, refusal, template_names
 from medray.pipeline import StageContext
 from medray.storage.location import Location
 
 
-class QuestionInput(LanguageFiles):
+def _known_template(name: str) -> str:
+    if name not in template_names():
+        raise ValueError(f"unknown template {name}; there are {', '.join(template_names())}")
+    return name
+
+
+TemplateName = Annotated[str, AfterValidator(_known_template)]
+
+
+class QuestionFiles(LanguageFiles):
     """Question files of one language in one format."""
 
     format: Format = "mmedbench"
     limit: int | None = Field(default=None, ge=1, description="take only the first so many")
 
 
-def load_questions(inputs: Sequence[QuestionInput], context: StageContext) -> tuple[Question, ...]:
+class QuestionInput(QuestionFiles):
+    """Questions to be taught, and how they are written down."""
+
+    template: TemplateName = Field(
+        default=QUESTION_TEMPLATE,
+        description="a file of instruct/templates, or chat: the tokenizer's own",
+    )
+
+
+def load_questions(inputs: Sequence[QuestionFiles], context: StageContext) -> tuple[Question, ...]:
     """Read the questions that a recipe names, in its order."""
     return tuple(
         question
@@ -33,7 +53,7 @@ def load_questions(inputs: Sequence[QuestionInput], context: StageContext) -> tu
     )
 
 
-def _questions(given: QuestionInput, key: str, context: StageContext) -> tuple[Question, ...]:
+def _questions(given: QuestionFiles, key: str, context: StageContext) -> tuple[Question, ...]:
     found: list[Question] = []
     for file in context.files(given.files, f"{key}.files"):
         found += read_questions(file, given.format, given.language)
@@ -44,7 +64,7 @@ class DialogueInput(LanguageFiles):
     """Files of instructions or dialogues of one language, and how they are written down."""
 
     format: dialogues.Format = "alpaca"
-    template: str = Field(
+    template: TemplateName = Field(
         default="alpaca",
         description="a file of instruct/templates, or chat: the tokenizer's own",
     )
@@ -53,24 +73,17 @@ class DialogueInput(LanguageFiles):
     )
     limit: int | None = Field(default=None, ge=1, description="take only the first so many")
 
-    @field_validator("template")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in template_names():
-            raise ValueError(f"unknown template {name}; there are {', '.join(template_names())}")
-        return name
-
 
 @dataclass(frozen=True)
 class Entry:
     """What one entry of a recipe holds to be taught. ``key``: the entry's own, as dialogues.0.
 
-    ``template``: the name of that which the dialogues are written down by.
+    ``template``: the name of that which they are written down by.
     """
 
     key: str
     examples: tuple[Question, ...] | tuple[Dialogue, ...]
-    template: str = ""
+    template: str
 
 
 def load_entries(
@@ -80,7 +93,7 @@ def load_entries(
     entries = []
     for number, asked in enumerate(questions):
         key = f"questions.{number}"
-        entries.append(Entry(key, _questions(asked, key, context)))
+        entries.append(Entry(key, _questions(asked, key, context), asked.template))
     for number, told in enumerate(dialogues):
         key = f"dialogues.{number}"
         entries.append(Entry(key, _dialogues(told, key, context), told.template))

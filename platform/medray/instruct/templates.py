@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any, Literal, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from medray.errors import InputError
 from medray.instruct.dialogues import Dialogue
@@ -29,12 +29,49 @@ class Segment(NamedTuple):
     ends: bool = False
 
 
+class QuestionFrames(BaseModel):
+    """Frames that put an exam question as a turn; a frame's places are named beside it.
+
+    Of ``option`` and ``answer`` there may be several options and letters, with ``between_options``
+    and ``between_letters`` between them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    instruction: str  # language
+    instruction_with_rationale: str  # language
+    input: str  # question, options
+    option: str  # letter, text
+    between_options: str
+    answer: str  # letters
+    between_letters: str
+    answer_with_rationale: str  # rationale, answer
+
+    @model_validator(mode="after")
+    def _whole(self) -> QuestionFrames:
+        wanted = {
+            "input": {"question", "options"},
+            "option": {"letter", "text"},
+            "answer": {"letters"},
+            "answer_with_rationale": {"rationale", "answer"},
+        }
+        for name, frame in self:
+            found, needed = places(frame), wanted.get(name, set())
+            allowed = {"language"} if name.startswith("instruction") else needed
+            if unknown := found - allowed:
+                raise ValueError(f"{name}: unknown places {', '.join(sorted(unknown))}")
+            if missing := needed - found:
+                raise ValueError(f"{name}: no place for {', '.join(sorted(missing))}")
+        return self
+
+
 class Template(BaseModel):
     """Frames with places in braces: instruction, input, output, system, shots, round.
 
     The frame of a turn is the most particular that is given: ``turn_with_input`` where a turn has
     an input, ``turn_after_shots`` for the first turn where shots stand before it. ``ignores``: what
-    the published form leaves out; anything else that has no place is refused.
+    the published form leaves out; anything else that has no place is refused. ``question``:
+    how exam questions are put.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +87,7 @@ class Template(BaseModel):
     shot: str = ""
     between_shots: str = ""
     ignores: tuple[Literal["input", "shots", "system"], ...] = ()
+    question: QuestionFrames | None = None
 
     @field_validator("*")
     @classmethod
@@ -150,7 +188,14 @@ def load_template(name: str) -> Template:
     file = files("medray.instruct") / "templates" / f"{name}.yaml"
     if not file.is_file():
         raise InputError(f"template {name}: unknown; there are {', '.join(template_names())}")
-    return Template.model_validate({"name": name, **yaml.safe_load(file.read_text("utf-8"))})
+    return Template.model_validate({**_frames(name), "name": name})
+
+
+def _frames(name: str) -> dict[str, Any]:
+    """Return a template's keys; ``like`` names another, whose keys it has but for its own."""
+    file = files("medray.instruct") / "templates" / f"{name}.yaml"
+    frames: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return (_frames(frames.pop("like")) if "like" in frames else {}) | frames
 
 
 def chat_segments(dialogue: Dialogue, tokenizer: Any) -> Iterator[Segment]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from medray.instruct.dialogues import Dialogue
-from medray.instruct.prompts import prompt_for, response_for
+from medray.instruct.prompts import question_dialogues
 from medray.instruct.questions import Question
 from medray.instruct.templates import CHAT, Segment, chat_segments, load_template
 from medray.training.sequences import IGNORED, Example
@@ -36,35 +36,18 @@ def encode(
 def taught_examples(
     taught: Iterable[Question | Dialogue], template: str, tokenizer: Any, maximum_tokens: int
 ) -> list[Example]:
-    """Return the examples of questions, and of dialogues written down by a template."""
-    examples = []
-    for one in taught:
-        if isinstance(one, Question):
-            examples += _question_examples(one, tokenizer, maximum_tokens)
-        else:
-            examples.append(_dialogue_example(one, template, tokenizer, maximum_tokens))
-    return examples
+    """Return the examples of questions and dialogues, written down by a template.
 
-
-def _question_examples(question: Question, tokenizer: Any, maximum_tokens: int) -> list[Example]:
-    """Return one or two examples: with rationale, where there is one, and without.
-
-    MMedLM trains on both forms.
+    A dialogue is one example, a question one or two: with rationale, where it has one, and without.
     """
-    examples = []
-    for rationale in (True, False) if question.rationale else (False,):
-        segments = (
-            Segment(prompt_for(question, rationale=rationale), learned=False),
-            Segment(response_for(question, rationale=rationale), learned=True, ends=True),
-        )
-        made = encode(segments, tokenizer, maximum_tokens, begins=True)
-        examples.append(Example(*made, question.language, question.question_id))
-    return examples
+    return [
+        _example(dialogue, template, tokenizer, maximum_tokens)
+        for one in taught
+        for dialogue in (question_dialogues(one, template) if isinstance(one, Question) else [one])
+    ]
 
 
-def _dialogue_example(
-    dialogue: Dialogue, template: str, tokenizer: Any, maximum_tokens: int
-) -> Example:
+def _example(dialogue: Dialogue, template: str, tokenizer: Any, maximum_tokens: int) -> Example:
     if template == CHAT:
         segments = chat_segments(dialogue, tokenizer)
     else:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from stage_context import stage_context
 
 from medray.errors import InputError
-from medray.instruct.inputs import DialogueInput, Entry, load_entries
+from medray.instruct.inputs import DialogueInput, Entry, QuestionFiles, QuestionInput, load_entries
 
 PLAIN_ROW = {"instruction": "Cough?", "output": "Rest."}
 WITH_INPUT = {"instruction": "Name it.", "input": "a rash", "output": "Eczema."}
@@ -40,7 +41,7 @@ def test_a_row_that_a_template_would_lose_a_part_of_is_told(tmp_path: Path) -> N
         load(tmp_path, rows, template="chatglm")
     assert str(raised.value) == (
         f"{tmp_path}/rows.json: row 2: template chatglm has no place for input; "
-        "chat, alpaca, meds_ins, plain have"
+        "chat, alpaca, meds_ins, mmedlm, plain have"
     )
     # Rows beyond the limit are not taught.
     assert len(load(tmp_path, rows, template="chatglm", limit=1).examples) == 1
@@ -58,3 +59,15 @@ def test_a_task_wants_a_template_with_shots_or_none_of_them(tmp_path: Path) -> N
     for template, shots in (("alpaca", 0), ("meds_ins", 2), ("chat", 3)):
         entry = load(tmp_path, [TASK], format="task", template=template, shots=shots)
         assert [len(one.shots) for one in entry.examples] == [shots, shots]
+
+
+def test_questions_are_written_down_by_a_template_too(tmp_path: Path, samples: Path) -> None:
+    given = {"language": "en", "files": str(samples / "exams" / "Train" / "English.jsonl")}
+    asked = [QuestionInput.model_validate(given | keys) for keys in ({}, {"template": "chat"})]
+    entries = load_entries(asked, [], stage_context("finetune", tmp_path))
+    assert [entry.template for entry in entries] == ["mmedlm", "chat"]
+    with pytest.raises(ValidationError, match=r"unknown template chatt; there are .*mmedlm"):
+        QuestionInput.model_validate(given | {"template": "chatt"})
+    # A benchmark asks as training does by default; there the key would do nothing.
+    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+        QuestionFiles.model_validate(given | {"template": "chat"})

@@ -38,7 +38,7 @@ def tokenizer() -> Any:
 
 
 def encoded(questions: list[Question], tokenizer: Any, maximum_tokens: int) -> Sequences:
-    return Sequences.of(taught_examples(questions, "", tokenizer, maximum_tokens))
+    return Sequences.of(taught_examples(questions, "mmedlm", tokenizer, maximum_tokens))
 
 
 def rows(sequences: Sequences) -> list[tuple[list[int], list[int]]]:
