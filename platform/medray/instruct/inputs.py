@@ -15,6 +15,7 @@ from medray.instruct.dialogues import Dialogue, read_dialogues
 from medray.instruct.prompts import QUESTION_TEMPLATE
 from medray.instruct.questions import Format, Question, read_questions
 from medray.instruct.templates import CHAT, load_template, refusal, template_names
+from medray.languages import LANGUAGES
 from medray.pipeline import StageContext
 from medray.storage.location import Location
 
@@ -25,7 +26,18 @@ def _known_template(name: str) -> str:
     return name
 
 
+def _no_language(name: str) -> str:
+    if name in LANGUAGES:
+        raise ValueError(f"{name} is a language: a mixture could not tell them apart")
+    return name
+
+
 TemplateName = Annotated[str, AfterValidator(_known_template)]
+EntryName = Annotated[
+    str,
+    AfterValidator(_no_language),
+    Field(description="what training.mixture calls it; entries may share a name"),
+]
 
 
 class QuestionFiles(LanguageFiles):
@@ -38,6 +50,7 @@ class QuestionFiles(LanguageFiles):
 class QuestionInput(QuestionFiles):
     """Questions to be taught, and how they are written down."""
 
+    name: EntryName = ""
     template: TemplateName = Field(
         default=QUESTION_TEMPLATE,
         description="a file of instruct/templates, or chat: the tokenizer's own",
@@ -63,6 +76,7 @@ def _questions(given: QuestionFiles, key: str, context: StageContext) -> tuple[Q
 class DialogueInput(LanguageFiles):
     """Files of instructions or dialogues of one language, and how they are written down."""
 
+    name: EntryName = ""
     format: dialogues.Format = "alpaca"
     template: TemplateName = Field(
         default="alpaca",
@@ -78,12 +92,17 @@ class DialogueInput(LanguageFiles):
 class Entry:
     """What one entry of a recipe holds to be taught. ``key``: the entry's own, as dialogues.0.
 
-    ``template``: the name of that which they are written down by.
+    ``template``: the name of that which they are written down by. ``name``: the mixture's for it.
     """
 
     key: str
     examples: tuple[Question, ...] | tuple[Dialogue, ...]
     template: str
+    name: str = ""
+
+    @property
+    def language(self) -> str:
+        return self.examples[0].language
 
 
 def load_entries(
@@ -93,10 +112,10 @@ def load_entries(
     entries = []
     for number, asked in enumerate(questions):
         key = f"questions.{number}"
-        entries.append(Entry(key, _questions(asked, key, context), asked.template))
+        entries.append(Entry(key, _questions(asked, key, context), asked.template, asked.name))
     for number, told in enumerate(dialogues):
         key = f"dialogues.{number}"
-        entries.append(Entry(key, _dialogues(told, key, context), told.template))
+        entries.append(Entry(key, _dialogues(told, key, context), told.template, told.name))
     return tuple(entries)
 
 

@@ -34,23 +34,30 @@ def encode(
 
 
 def taught_examples(
-    taught: Iterable[Question | Dialogue], template: str, tokenizer: Any, maximum_tokens: int
+    taught: Iterable[Question | Dialogue],
+    template: str,
+    tokenizer: Any,
+    maximum_tokens: int,
+    entry: str = "",
 ) -> list[Example]:
     """Return the examples of questions and dialogues, written down by a template.
 
     A dialogue is one example, a question one or two: with rationale, where it has one, and without.
+    ``entry``: the name of the recipe's entry that they belong to.
     """
     return [
-        _example(dialogue, template, tokenizer, maximum_tokens)
+        _example(dialogue, template, tokenizer, maximum_tokens, entry)
         for one in taught
         for dialogue in (question_dialogues(one, template) if isinstance(one, Question) else [one])
     ]
 
 
-def _example(dialogue: Dialogue, template: str, tokenizer: Any, maximum_tokens: int) -> Example:
+def _example(
+    dialogue: Dialogue, template: str, tokenizer: Any, maximum_tokens: int, entry: str
+) -> Example:
     if template == CHAT:
         segments = chat_segments(dialogue, tokenizer)
     else:
         segments = load_template(template).segments(dialogue)
     made = encode(segments, tokenizer, maximum_tokens, begins=template != CHAT)
-    return Example(*made, dialogue.language, dialogue.dialogue_id)
+    return Example(*made, dialogue.language, dialogue.dialogue_id, entry)

@@ -21,7 +21,7 @@ from medray.models.source import Source
 from medray.pipeline import Job, StageContext, StageResult
 from medray.recipe import Reference
 from medray.storage.location import Location
-from medray.training.config import TrainingConfig, TrainingStageConfig
+from medray.training.config import TrainingConfig, TrainingStageConfig, check_mixture
 from medray.training.examples import taught_examples
 from medray.training.export import export_model
 from medray.training.history import History
@@ -100,7 +100,7 @@ class FinetuneTask:
         self, tokenizer: Any, entry: Entry, taught: Sequence[Taught]
     ) -> Iterator[Sequences]:
         for some in batched(taught):
-            made = taught_examples(some, entry.template, tokenizer, self.maximum_tokens)
+            made = taught_examples(some, entry.template, tokenizer, self.maximum_tokens, entry.name)
             yield Sequences.of(made)
 
     def _base(self) -> Any:
@@ -200,6 +200,8 @@ def check(config: AdaptationConfig, context: StageContext) -> None:
     trained, held_out = counts(entries, share, context.seed)
     if share > 0 and not held_out:
         raise InputError(f"{told} {trained} for training and 0 held out")
+    parts = [(entry.key, entry.name, entry.language) for entry in entries]
+    check_mixture(config.training, parts, context.name)
     check_workers(config.training, context)
 
 

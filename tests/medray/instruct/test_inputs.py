@@ -71,3 +71,10 @@ def test_questions_are_written_down_by_a_template_too(tmp_path: Path, samples: P
     # A benchmark asks as training does by default; there the key would do nothing.
     with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
         QuestionFiles.model_validate(given | {"template": "chat"})
+
+
+def test_an_entry_may_have_a_name_that_is_no_language(tmp_path: Path) -> None:
+    assert load(tmp_path, [PLAIN_ROW]).name == ""
+    assert load(tmp_path, [PLAIN_ROW], name="general").name == "general"
+    with pytest.raises(ValidationError, match="en is a language: a mixture could not tell"):
+        load(tmp_path, [PLAIN_ROW], name="en")

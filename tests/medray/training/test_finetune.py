@@ -175,3 +175,66 @@ def test_every_data_set_is_trained_on_and_held_out(tmp_path: Path) -> None:
         changed = config.model_copy(update={"validation_share": share})
         with pytest.raises(InputError, match=f"stages.finetune.validation_share: {message}"):
             check(changed, context)
+
+
+GENERAL = {"language": "en", "name": "general"}
+RECORDS = {"language": "fr", "name": "records"}
+
+
+@pytest.mark.parametrize(
+    ("entries", "mixture", "told"),
+    [
+        ((GENERAL, RECORDS), {"general": 1, "records": 3}, ""),
+        ((GENERAL, RECORDS), {"general": 1, "records": 0}, ""),
+        ((GENERAL, RECORDS), {"en": 1, "fr": 3}, ""),
+        (
+            (GENERAL, RECORDS),
+            {"generl": 1, "records": 3},
+            "generl is neither a language nor an entry's name; did you mean general?",
+        ),
+        ((GENERAL, RECORDS), {"x": 1}, "an entry's name; there are general, records, en, zh"),
+        (
+            (GENERAL, RECORDS),
+            {"general": 1, "fr": 3},
+            "general names no language; weigh languages or entries, not both",
+        ),
+        ((GENERAL, RECORDS), {"en": 1, "ja": 3}, "nothing to train on is in ja"),
+        ((GENERAL, RECORDS), {"general": 1}, "dialogues.1 would never be seen; give it a name"),
+        ((GENERAL, {"language": "en"}), {"general": 1}, "dialogues.1 would never be seen"),
+    ],
+)
+def test_a_mixture_weighs_languages_or_named_entries(
+    tmp_path: Path, entries: tuple[dict[str, str], ...], mixture: dict[str, float], told: str
+) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps([{"instruction": "a", "output": "b"}] * 8))
+    given = [{"files": str(tmp_path / "rows.json")} | entry for entry in entries]
+    config = FinetuneConfig.model_validate(
+        {
+            "job": "finetune",
+            "model": "base",
+            "dialogues": given,
+            "validation_share": 0.25,
+            "training": {"mixture": mixture},
+        }
+    )
+    if not told:
+        check(config, stage_context("finetune", tmp_path))
+        return
+    with pytest.raises(InputError) as raised:
+        check(config, stage_context("finetune", tmp_path))
+    assert str(raised.value).startswith("stages.finetune.training.mixture: ")
+    assert told in str(raised.value)
+
+
+def test_a_sequence_knows_its_entrys_name(tokenizer: Any) -> None:
+    made = Sequences.of(
+        example
+        for name in ("general", "medical")
+        for example in taught_examples([question()], "mmedlm", tokenizer, 512, name)
+    )
+    assert [made.entry_names[number] for number in made.entries] == [
+        "general",
+        "general",
+        "medical",
+        "medical",
+    ]
