@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 from medray.errors import InputError
 from medray.evaluation.client import EndpointAddress
 from medray.evaluation.exam import ExamConfig, ask_all, measure
-from medray.instruct.inputs import QuestionInput, load_questions
+from medray.instruct.inputs import QuestionFiles, load_questions
 from medray.pipeline import Job, StageContext, StageResult
 from medray.recipe import Config, Incidental, Reference, StageConfig
 from medray.runtime import RayRuntime, port_in_use
@@ -50,7 +50,7 @@ class BenchmarkConfig(StageConfig):
     adapter: Annotated[str | None, Reference(("adapter",))] = Field(
         default=None, description="a finetune stage whose adapter is merged in"
     )
-    questions: list[QuestionInput] = Field(min_length=1)
+    questions: list[QuestionFiles] = Field(min_length=1)
     exam: ExamConfig = Field(default=ExamConfig())
     serving: ServingSettings = Field(default=ServingSettings())
 
@@ -156,4 +156,4 @@ def run(config: BenchmarkConfig, context: StageContext) -> StageResult:
     )
 
 
-JOB = Job("benchmark", 2, "benchmark", BenchmarkConfig, run, check)
+JOB = Job("benchmark", 3, "benchmark", BenchmarkConfig, run, check)

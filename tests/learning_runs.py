@@ -25,7 +25,7 @@ from medray.storage.location import Location
 from medray.training.attention import Pieces
 from medray.training.config import TrainingConfig
 from medray.training.engine import Engine
-from medray.training.examples import question_examples
+from medray.training.examples import taught_examples
 from medray.training.order import Order
 from medray.training.sequences import Sequences, hold_out, read_windows
 from medray.training.strategy import prepare_process
@@ -89,7 +89,7 @@ def memorise(data: Path) -> dict[str, Any]:
     tokenizer = train_tokenizer(iter(texts), 1000)
     engine = engine_of(tokenizer, 300, 16, 2e-3)
     before = accuracy(engine, tokenizer, questions)
-    train(engine, Sequences.of(question_examples(questions, tokenizer, 1024)))
+    train(engine, Sequences.of(taught_examples(questions, "mmedlm", tokenizer, 1024)))
     return {"before": before, "after": accuracy(engine, tokenizer, questions), "n": len(questions)}
 
 
@@ -135,7 +135,7 @@ def generalise(data: Path) -> dict[str, Any]:
     tokenizer = train_tokenizer(iter(texts), 500)
     engine = engine_of(tokenizer, 200, 32, 2e-3)
     before = accuracy(engine, tokenizer, held_out)
-    train(engine, Sequences.of(question_examples(trained, tokenizer, 512)))
+    train(engine, Sequences.of(taught_examples(trained, "mmedlm", tokenizer, 512)))
     return {"before": before, "after": accuracy(engine, tokenizer, held_out), "n": len(held_out)}
 
 

@@ -96,12 +96,12 @@ def load_recipe(
     for name, stage in file.stages.items():
         job = str(stage.get("job", "(none given)"))
         if job not in jobs:
-            near = _nearest(job, list(jobs))
+            near = nearest(job, list(jobs))
             raise InputError(f"{path.name}: stages.{name}.job: no job {job!r}{near}")
         config = _check(jobs[job], stage, path.name, f"stages.{name}.")
         for key, reference, _ in references(config):
             if reference not in stages:
-                near = _nearest(reference, list(stages))
+                near = nearest(reference, list(stages))
                 raise InputError(
                     f"{path.name}: stages.{name}.{key}: no earlier stage {reference!r}{near}"
                 )
@@ -194,14 +194,15 @@ def _check(model: type[Model], tree: Any, source: str, prefix: str) -> Model:
         key = prefix + ".".join(location)
         if faults[0]["type"] == "extra_forbidden":
             names = _field_names(model, location[:-1])
-            near = _nearest(location[-1], names)
+            near = nearest(location[-1], names)
             raise InputError(f"{source}: {key}: unknown key{near}") from error
         message = faults[0]["msg"].removeprefix("Value error, ")
         given = "" if faults[0]["type"] == "missing" else f" (given: {faults[0]['input']!r})"
         raise InputError(f"{source}: {key or 'recipe'}: {message}{given}") from error
 
 
-def _nearest(name: str, names: Sequence[str]) -> str:
+def nearest(name: str, names: Sequence[str]) -> str:
+    """Return the end of a message on an unknown name: the one that was meant, or all."""
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names) or 'none'}"
 

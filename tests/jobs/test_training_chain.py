@@ -129,14 +129,14 @@ def test_the_chain_has_learned_its_records_behind_its_prefix(workspace: Path) ->
     def loss(model: Path, prefixed: bool) -> float:
         from medray.corpus.tokens.tokenizer import load_tokenizer
         from medray.instruct.dialogues import Dialogue, Turn
-        from medray.training.examples import dialogue_examples
+        from medray.training.examples import taught_examples
 
         tokenizer = load_tokenizer(workspace / "base" / "model")
         rows = [
             Dialogue(dialogue_id=str(n), language="en", turns=(Turn.model_validate(row),))
             for n, row in enumerate(RECORDS)
         ]
-        examples = dialogue_examples([(row, "chatglm") for row in rows], tokenizer, 512)
+        examples = taught_examples(rows, "chatglm", tokenizer, 512)
         loaded = load_model(model)
         if prefixed:
             loaded = load_adapter(loaded, workspace / "general" / "adapter")

@@ -138,6 +138,8 @@ def test_more_workers_than_cpus(capsys: pytest.CaptureFixture[str], tmp_path: Pa
         ("benchmark.adapter=sweep", "stage sweep makes a sweep; wanted is: adapter"),
         ("finetune.validation_share=0.97", "parts the examples into 0 for training"),
         ("sweep.validation_share=0.01", "and 0 held out"),
+        ("pretrain.training.mixture={eng: 1}", "eng is neither a language nor an entry's name"),
+        ("sweep.training.mixture={exams: 1}", "stages.sweep.training.mixture: exams is neither"),
         ("pretrain.model.folder=/nowhere", "stages.pretrain.model.folder: no folder /nowhere"),
         ("curate.tokenizer.folder=/nowhere", "stages.curate.tokenizer.folder: no folder /nowhere"),
     ],

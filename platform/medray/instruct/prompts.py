@@ -1,51 +1,83 @@
-"""The prompts that a model is fine-tuned on and benchmarked with.
+"""Exam questions as dialogues of one turn: what fine-tuning teaches and the benchmark asks.
 
-The Alpaca frame and the rationale and answer forms are those of MMedLM's finetune/train.py,
-without the sentence "Which of the following is the best treatment for this patient?", which the
-published script appended to every question, yes/no ones included.
+The wording is a template's (``question`` in its file), MMedLM's where a template has none.
 """
 
 from __future__ import annotations
 
+from medray.instruct.dialogues import Dialogue, Turn
 from medray.instruct.questions import Question
+from medray.instruct.templates import CHAT, QuestionFrames, filled, load_template, places
 from medray.languages import language
 
-_FRAME = (
-    "Below is an instruction that describes a task, paired with an input that provides further "
-    "context. Write a response that appropriately completes the request.\n\n"
-    "### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:"
-)
-_WITH_RATIONALE = (
-    "You're a {language} doctor, kindly address the medical queries according to the patient's "
-    "account in {language}. Let's solve this step-by-step. You should first give the reason in "
-    "{language} for your choice. Then you should give the right answer index of the question."
-)
-_ANSWER_ONLY = (
-    "You're a {language} doctor, kindly address the medical queries according to the patient's "
-    "account. Answer with the best option directly."
-)
-ANSWER_HEADER = "###Answer: OPTION "
-RATIONALE_HEADER = "###Rationale: "
+# The template that questions are written down by where a recipe names none.
+QUESTION_TEMPLATE = "mmedlm"
+
+
+def question_dialogue(
+    question: Question, *, rationale: bool, template: str = QUESTION_TEMPLATE
+) -> Dialogue:
+    """Return a question with its answer; ``rationale``: the reason before the answer.
+
+    A template without a place for an input is given all of the question as the instruction.
+    """
+    frames = question_frames(template)
+    asked = frames.instruction_with_rationale if rationale else frames.instruction
+    instruction = filled(asked, language=language(question.language).exam_name)
+    options = frames.between_options.join(
+        filled(frames.option, letter=letter, text=text) for letter, text in question.options.items()
+    )
+    given = filled(frames.input, question=question.question, options=options)
+    if not _takes_input(template):
+        instruction, given = f"{instruction}\n\n{given}", ""
+    answer = _answer(frames, question.answers)
+    if rationale:
+        answer = filled(frames.answer_with_rationale, rationale=question.rationale, answer=answer)
+    turn = Turn(instruction=instruction, input=given, output=answer)
+    return Dialogue(dialogue_id=question.question_id, language=question.language, turns=(turn,))
+
+
+def question_dialogues(question: Question, template: str) -> list[Dialogue]:
+    """Return a question with rationale, where it has one, and without: MMedLM trains on both."""
+    forms = (True, False) if question.rationale else (False,)
+    return [question_dialogue(question, rationale=form, template=template) for form in forms]
+
+
+def question_frames(template: str) -> QuestionFrames:
+    """Return how a template puts questions: as MMedLM does, where it does not say."""
+    own = None if template == CHAT else load_template(template).question
+    frames = own or load_template(QUESTION_TEMPLATE).question
+    assert frames is not None  # mmedlm.yaml has them
+    return frames
+
+
+def _takes_input(name: str) -> bool:
+    if name == CHAT:
+        return True
+    template = load_template(name)
+    return "input" in places(template.turn_with_input or template.turn)
+
+
+def _answer(frames: QuestionFrames, letters: tuple[str, ...]) -> str:
+    return filled(frames.answer, letters=frames.between_letters.join(letters))
+
+
+_MMEDLM = question_frames(QUESTION_TEMPLATE)
+ANSWER_HEADER = _MMEDLM.answer.partition("{letters}")[0]
+RATIONALE_HEADER = _MMEDLM.answer_with_rationale.partition("{rationale}")[0]
 
 
 def prompt_for(question: Question, *, rationale: bool) -> str:
     """Return the prompt of a question; ``rationale``: ask for the reason before the answer."""
-    instruction = (_WITH_RATIONALE if rationale else _ANSWER_ONLY).format(
-        language=language(question.language).exam_name
-    )
-    options = " ".join(f"{letter}. {text}" for letter, text in question.options.items())
-    return _FRAME.format(
-        instruction=instruction, input=f"###Question: {question.question} ###Options: {options}"
-    )
+    asked = question_dialogue(question, rationale=rationale)
+    return next(load_template(QUESTION_TEMPLATE).segments(asked)).text
 
 
 def answer_text(letters: tuple[str, ...]) -> str:
     """Return the answer in the form that training teaches: OPTION A,C IS CORRECT."""
-    return f"{ANSWER_HEADER}{','.join(letters)} IS CORRECT."
+    return _answer(_MMEDLM, letters)
 
 
 def response_for(question: Question, *, rationale: bool) -> str:
     """Return the response that training teaches for ``prompt_for`` with the same argument."""
-    if not rationale:
-        return answer_text(question.answers)
-    return f"{RATIONALE_HEADER}{question.rationale}\n{answer_text(question.answers)}"
+    return question_dialogue(question, rationale=rationale).turns[0].output

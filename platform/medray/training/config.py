@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from medray.recipe import Config, Incidental, StageConfig
+from medray.errors import InputError
+from medray.languages import LANGUAGES
+from medray.recipe import Config, Incidental, StageConfig, nearest
 
 
 class WorkersConfig(Config):
@@ -82,7 +85,8 @@ class TrainingConfig(Config):
         description="tokens of one forward pass: sequences are packed, none sees another",
     )
     mixture: dict[str, float] | None = Field(
-        default=None, description="weights of languages; none: as many as there are"
+        default=None,
+        description="weights of languages, or of entries by name; none: as many as there are",
     )
     log_every_steps: int = Field(default=5, ge=1)
     evaluate_every_steps: int = Field(default=0, ge=0, description="0: only after the last step")
@@ -130,6 +134,37 @@ class TrainingStageConfig(StageConfig):
     """Base of the training stages' configurations."""
 
     training: TrainingConfig = Field(default=TrainingConfig())
+
+
+def check_mixture(
+    config: TrainingConfig, entries: Sequence[tuple[str, str, str]], stage: str
+) -> None:
+    """Check a mixture's keys against the entries: (key, name, language) of each; none of a corpus.
+
+    InputError where they are neither all languages nor all names, one is of no entry, or, where
+    names are weighed, an entry has no weight: it would never be seen.
+    """
+    weights, where = config.mixture or {}, f"stages.{stage}.training.mixture"
+    strange = [key for key in weights if key not in LANGUAGES]
+    if not strange:
+        there = {language for _, _, language in entries} or LANGUAGES.keys()
+        if missing := [code for code, weight in weights.items() if weight and code not in there]:
+            raise InputError(f"{where}: nothing to train on is in {', '.join(missing)}")
+        return
+    if len(strange) < len(weights):
+        raise InputError(
+            f"{where}: {', '.join(strange)} names no language; weigh languages or entries, not both"
+        )
+    names = sorted({name for _, name, _ in entries if name})
+    for key in strange:
+        if key not in names:
+            near = nearest(key, [*names, *LANGUAGES])
+            raise InputError(f"{where}: {key} is neither a language nor an entry's name{near}")
+    if forgotten := [key for key, name, _ in entries if name not in weights]:
+        raise InputError(
+            f"{where}: {', '.join(forgotten)} would never be seen; give it a name and a weight, 0 "
+            "to leave it out"
+        )
 
 
 def learning_rate_at(step: int, steps: int, config: OptimizerConfig) -> float:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from medray.instruct.dialogues import Dialogue
-from medray.instruct.prompts import prompt_for, response_for
+from medray.instruct.prompts import question_dialogues
 from medray.instruct.questions import Question
 from medray.instruct.templates import CHAT, Segment, chat_segments, load_template
 from medray.training.sequences import IGNORED, Example
@@ -33,35 +33,31 @@ def encode(
     return tokens[-maximum_tokens:], labels[-maximum_tokens:]
 
 
-def question_examples(
-    questions: Sequence[Question], tokenizer: Any, maximum_tokens: int
+def taught_examples(
+    taught: Iterable[Question | Dialogue],
+    template: str,
+    tokenizer: Any,
+    maximum_tokens: int,
+    entry: str = "",
 ) -> list[Example]:
-    """Return one or two examples a question: with rationale, where it has one, and without.
+    """Return the examples of questions and dialogues, written down by a template.
 
-    MMedLM trains on both forms.
+    A dialogue is one example, a question one or two: with rationale, where it has one, and without.
+    ``entry``: the name of the recipe's entry that they belong to.
     """
-    examples = []
-    for question in questions:
-        for rationale in (True, False) if question.rationale else (False,):
-            segments = (
-                Segment(prompt_for(question, rationale=rationale), learned=False),
-                Segment(response_for(question, rationale=rationale), learned=True, ends=True),
-            )
-            made = encode(segments, tokenizer, maximum_tokens, begins=True)
-            examples.append(Example(*made, question.language, question.question_id))
-    return examples
+    return [
+        _example(dialogue, template, tokenizer, maximum_tokens, entry)
+        for one in taught
+        for dialogue in (question_dialogues(one, template) if isinstance(one, Question) else [one])
+    ]
 
 
-def dialogue_examples(
-    dialogues: Sequence[tuple[Dialogue, str]], tokenizer: Any, maximum_tokens: int
-) -> list[Example]:
-    """Return one example a dialogue, each written down by the template whose name is beside it."""
-    examples = []
-    for dialogue, template in dialogues:
-        if template == CHAT:
-            segments = chat_segments(dialogue, tokenizer)
-        else:
-            segments = load_template(template).segments(dialogue)
-        made = encode(segments, tokenizer, maximum_tokens, begins=template != CHAT)
-        examples.append(Example(*made, dialogue.language, dialogue.dialogue_id))
-    return examples
+def _example(
+    dialogue: Dialogue, template: str, tokenizer: Any, maximum_tokens: int, entry: str
+) -> Example:
+    if template == CHAT:
+        segments = chat_segments(dialogue, tokenizer)
+    else:
+        segments = load_template(template).segments(dialogue)
+    made = encode(segments, tokenizer, maximum_tokens, begins=template != CHAT)
+    return Example(*made, dialogue.language, dialogue.dialogue_id, entry)

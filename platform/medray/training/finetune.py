@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from medray.errors import InputError
 from medray.instruct.dialogues import Dialogue
-from medray.instruct.inputs import DialogueInput, QuestionInput, load_dialogues, load_questions
+from medray.instruct.inputs import DialogueInput, Entry, QuestionInput, load_entries
 from medray.instruct.questions import Question
-from medray.languages import LANGUAGES
 from medray.models.card import ModelCard
 from medray.models.folder import is_prefix, keep_prefix, load_adapter
 from medray.models.prepare import card_of
@@ -21,19 +21,19 @@ from medray.models.source import Source
 from medray.pipeline import Job, StageContext, StageResult
 from medray.recipe import Reference
 from medray.storage.location import Location
-from medray.training.config import TrainingConfig, TrainingStageConfig
-from medray.training.examples import dialogue_examples, question_examples
+from medray.training.config import TrainingConfig, TrainingStageConfig, check_mixture
+from medray.training.examples import taught_examples
 from medray.training.export import export_model
 from medray.training.history import History
 from medray.training.loop import Assembly
 from medray.training.methods import Freeze, Full, Lora, Method, Prefix, apply_method
 from medray.training.sequence_store import Split, on_this_node
-from medray.training.sequences import Sequences
+from medray.training.sequences import Sequences, draw
 from medray.training.trainer import check_workers, fit
 
 # Lists of numbers take 8 to 36 bytes a token in Python: of 512 examples, 20 MB.
 TOKENISED_AT_ONCE = 512
-Taught = TypeVar("Taught", Question, tuple[Dialogue, str])
+Taught = Question | Dialogue
 
 
 class AdaptationConfig(TrainingStageConfig):
@@ -48,7 +48,7 @@ class AdaptationConfig(TrainingStageConfig):
     dialogues: list[DialogueInput] = Field(default=[], description="instructions and dialogues")
     method: Method = Field(default=Lora(), description="what of the model is trained")
     validation_share: float = Field(
-        default=0.125, ge=0, lt=1, description="share of examples held out for validation loss"
+        default=0.125, ge=0, lt=1, description="share of each entry's examples held out"
     )
     maximum_tokens: int = Field(default=1024, ge=16, description="longest example")
 
@@ -72,8 +72,7 @@ class FinetuneTask:
     training: TrainingConfig
     seed: int
     method: Method
-    questions: tuple[Question, ...]
-    dialogues: tuple[tuple[Dialogue, str], ...]
+    entries: tuple[Entry, ...]
     validation_share: float
     maximum_tokens: int
     model: Source
@@ -90,23 +89,19 @@ class FinetuneTask:
 
     def _parts(self, tokenizer: Any) -> Iterator[Split]:
         nothing = Sequences.of([])
-        questions = split(self.questions, self.validation_share)
-        dialogues = split(self.dialogues, self.validation_share)
-        for made in self._sequences(tokenizer, questions[0], dialogues[0]):
-            yield made, nothing
-        for made in self._sequences(tokenizer, questions[1], dialogues[1]):
-            yield nothing, made
+        for entry in self.entries:
+            trained, held_out = split(entry.examples, self.validation_share, self.seed)
+            for made in self._sequences(tokenizer, entry, trained):
+                yield made, nothing
+            for made in self._sequences(tokenizer, entry, held_out):
+                yield nothing, made
 
     def _sequences(
-        self,
-        tokenizer: Any,
-        questions: Sequence[Question],
-        dialogues: Sequence[tuple[Dialogue, str]],
+        self, tokenizer: Any, entry: Entry, taught: Sequence[Taught]
     ) -> Iterator[Sequences]:
-        for few in batched(questions):
-            yield Sequences.of(question_examples(few, tokenizer, self.maximum_tokens))
-        for some in batched(dialogues):
-            yield Sequences.of(dialogue_examples(some, tokenizer, self.maximum_tokens))
+        for some in batched(taught):
+            made = taught_examples(some, entry.template, tokenizer, self.maximum_tokens, entry.name)
+            yield Sequences.of(made)
 
     def _base(self) -> Any:
         """Return the model that the method is applied to."""
@@ -148,20 +143,27 @@ def kind_of_method(method: Method) -> str:
     return "prefix" if isinstance(method, Prefix) else "adapter"
 
 
-def split(taught: Sequence[Taught], share: float) -> tuple[list[Taught], list[Taught]]:
-    """Return (training, validation): of each language, its last ``share`` is held out."""
-    trained: list[Taught] = []
-    held_out: list[Taught] = []
-    for code in LANGUAGES:
-        mine = [one for one in taught if language_of(one) == code]
-        cut = len(mine) - round(len(mine) * share)
-        trained += mine[:cut]
-        held_out += mine[cut:]
-    return trained, held_out
+def split(taught: Sequence[Taught], share: float, seed: int) -> tuple[list[Taught], list[Taught]]:
+    """Return (training, validation) of one entry's examples, both in the order given.
+
+    ``round(len(taught) * share)`` are held out: those whose ids' draws are the lowest. Examples of
+    one id lie on one side; where they are too many for what is left to hold out, they are trained.
+    """
+    left = round(len(taught) * share)
+    held_names = set()
+    counts = Counter(id_of(one) for one in taught)
+    for name in sorted(counts, key=lambda name: (draw(name, seed), name)):
+        if counts[name] <= left:
+            held_names.add(name)
+            left -= counts[name]
+    sides: tuple[list[Taught], list[Taught]] = ([], [])
+    for one in taught:
+        sides[id_of(one) in held_names].append(one)
+    return sides
 
 
-def language_of(taught: Question | tuple[Dialogue, str]) -> str:
-    return (taught[0] if isinstance(taught, tuple) else taught).language
+def id_of(taught: Taught) -> str:
+    return taught.question_id if isinstance(taught, Question) else taught.dialogue_id
 
 
 def make_task(config: AdaptationConfig, context: StageContext) -> FinetuneTask:
@@ -172,8 +174,7 @@ def make_task(config: AdaptationConfig, context: StageContext) -> FinetuneTask:
         config.training,
         context.seed,
         config.method,
-        load_questions(config.questions, context),
-        load_dialogues(config.dialogues, context),
+        load_entries(config.questions, config.dialogues, context),
         config.validation_share,
         config.maximum_tokens,
         Source(str(model)),
@@ -185,32 +186,35 @@ def make_task(config: AdaptationConfig, context: StageContext) -> FinetuneTask:
 
 
 def check(config: AdaptationConfig, context: StageContext) -> None:
-    """Read every example, and check that both splits hold some and that the workers fit."""
-    trained, held_out = counts(
-        load_questions(config.questions, context),
-        load_dialogues(config.dialogues, context),
-        config.validation_share,
-    )
-    if not trained or (config.validation_share > 0 and not held_out):
-        raise InputError(
-            f"stages.{context.name}.validation_share: {config.validation_share:g} parts the "
-            f"examples into {trained} for training and {held_out} held out"
-        )
+    """Read every example, and check that both splits hold some and that the workers fit.
+
+    Nothing of an entry to train on is wrong too: it would be named and never learned.
+    """
+    share, where = config.validation_share, f"stages.{context.name}.validation_share"
+    entries = load_entries(config.questions, config.dialogues, context)
+    told = f"{where}: {share:g} parts the examples into"
+    for entry in entries:
+        trained, held_out = counts([entry], share, context.seed)
+        if not trained:
+            raise InputError(f"{told} 0 for training and {held_out} held out in {entry.key}")
+    trained, held_out = counts(entries, share, context.seed)
+    if share > 0 and not held_out:
+        raise InputError(f"{told} {trained} for training and 0 held out")
+    parts = [(entry.key, entry.name, entry.language) for entry in entries]
+    check_mixture(config.training, parts, context.name)
     check_workers(config.training, context)
 
 
-def counts(
-    questions: Sequence[Question], dialogues: Sequence[tuple[Dialogue, str]], share: float
-) -> tuple[int, int]:
+def counts(entries: Sequence[Entry], share: float, seed: int) -> tuple[int, int]:
     """Return how many questions and dialogues are (trained on, held out)."""
-    parts = (split(questions, share), split(dialogues, share))
+    parts = [split(entry.examples, share, seed) for entry in entries]
     return sum(len(part[0]) for part in parts), sum(len(part[1]) for part in parts)
 
 
 def run(config: FinetuneConfig, context: StageContext) -> StageResult:
     """Train and export ``adapter/``, a peft folder, or, of full and freeze, ``model/``."""
     task = make_task(config, context)
-    trained, held_out = counts(task.questions, task.dialogues, task.validation_share)
+    trained, held_out = counts(task.entries, task.validation_share, task.seed)
     history, timings = fit(task, context)
     return StageResult(
         counts={
@@ -226,4 +230,4 @@ def run(config: FinetuneConfig, context: StageContext) -> StageResult:
     )
 
 
-JOB = Job("finetune", 2, lambda config: kind_of_method(config.method), FinetuneConfig, run, check)
+JOB = Job("finetune", 3, lambda config: kind_of_method(config.method), FinetuneConfig, run, check)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medray.errors import InputError
+from medray.languages import LANGUAGES
 from medray.training.sequences import Sequences
 
 # A mixture's shares are exact to 1/1000: each block of so many positions has them.
@@ -37,18 +38,24 @@ class Order:
 
     @classmethod
     def mixture(cls, sequences: Sequences, weights: Mapping[str, float], seed: int) -> Order:
-        """Return an order in which languages come up by weight, whatever their sizes.
+        """Return an order in which languages or entries come up by weight, whatever their sizes.
 
-        InputError for a language that has no sequence.
+        The weights' keys are codes of languages, or else names of entries. InputError for one that
+        has no sequence.
         """
-        names = sorted(code for code, weight in weights.items() if weight > 0)
-        members = []
-        for code in names:
-            if code not in sequences.language_names:
-                raise InputError(f"mixture: {code} has no sequence to train on")
-            number = sequences.language_names.index(code)
-            members.append(np.flatnonzero(sequences.languages == number))
-        return cls(seed, tuple(members), _shares([weights[code] for code in names]))
+        if weights.keys() <= LANGUAGES.keys():
+            numbers, known = sequences.languages, sequences.language_names
+        else:
+            numbers, known = sequences.entries, sequences.entry_names
+        names = sorted(name for name, weight in weights.items() if weight > 0)
+        members = [
+            np.flatnonzero(numbers == (known.index(name) if name in known else -1))
+            for name in names
+        ]
+        for name, mine in zip(names, members, strict=True):
+            if not len(mine):
+                raise InputError(f"mixture: {name} has no sequence to train on")
+        return cls(seed, tuple(members), _shares([weights[name] for name in names]))
 
     def at(self, position: int) -> int:
         """Return the sequence at a position (0-based)."""

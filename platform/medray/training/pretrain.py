@@ -18,7 +18,7 @@ from medray.models.source import ModelConfig, Source, find_source
 from medray.pipeline import Job, StageContext, StageResult
 from medray.recipe import Reference
 from medray.storage.location import Location
-from medray.training.config import TrainingConfig, TrainingStageConfig
+from medray.training.config import TrainingConfig, TrainingStageConfig, check_mixture
 from medray.training.export import export_model
 from medray.training.history import History
 from medray.training.loop import Assembly
@@ -76,7 +76,8 @@ def window_files(corpus: Location) -> list[Location]:
 
 
 def check(config: PretrainConfig, context: StageContext) -> None:
-    """Check that the workers fit."""
+    """Check that a mixture weighs languages, and that the workers fit."""
+    check_mixture(config.training, (), context.name)
     check_workers(config.training, context)
 
 

@@ -17,8 +17,15 @@ from medray.storage.scratch import shared_folder
 from medray.training.sequences import Sequences
 
 # Part of each folder's name: one of another format is not looked at.
-FORMAT = 1
-ARRAYS = {"tokens": "<i4", "labels": "<i4", "offsets": "<i8", "pieces": "<i8", "languages": "<i4"}
+FORMAT = 2
+ARRAYS = {
+    "tokens": "<i4",
+    "labels": "<i4",
+    "offsets": "<i8",
+    "pieces": "<i8",
+    "languages": "<i4",
+    "entries": "<i4",
+}
 NAMES_SCHEMA = pa.schema([("names", pa.list_(pa.string()))])
 # Training's sequences and those held out for validation.
 Split = tuple[Sequences, Sequences]
@@ -57,7 +64,8 @@ class Writer:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._files: dict[str, IO[bytes]] = {}
-        self._languages: dict[str, int] = {}
+        # Numbers by name, over all parts: each part numbers its own from 0.
+        self._known: dict[str, dict[str, int]] = {"languages": {}, "entries": {}}
         self._tokens, self._largest = 0, -1
         # Whether labels are other than tokens: known from the first part on.
         self._labelled: bool | None = None
@@ -75,7 +83,8 @@ class Writer:
         if failed is None:
             about = {
                 "labelled": bool(self._labelled),
-                "language_names": list(self._languages),
+                "language_names": list(self._known["languages"]),
+                "entry_names": list(self._known["entries"]),
                 "largest_token": self._largest,
             }
             (self._folder / "about.json").write_text(json.dumps(about))
@@ -93,14 +102,19 @@ class Writer:
             self._append("labels", part.labels)
         self._append("offsets", part.offsets[1:] + self._tokens)
         self._append("pieces", part.pieces + self._tokens)
-        numbers = [
-            self._languages.setdefault(name, len(self._languages)) for name in part.language_names
-        ]
-        self._append("languages", np.asarray(numbers)[part.languages])
+        self._append_numbers("languages", part.languages, part.language_names)
+        self._append_numbers("entries", part.entries, part.entry_names)
         for chunk in part.names.chunks:
             self._names.write_batch(pa.record_batch([chunk], schema=NAMES_SCHEMA))
         self._tokens += len(part.tokens)
         self._largest = max(self._largest, part.largest_token)
+
+    def _append_numbers(
+        self, name: str, numbers: npt.NDArray[np.int32], names: tuple[str, ...]
+    ) -> None:
+        known = self._known[name]
+        renumbered = [known.setdefault(one, len(known)) for one in names]
+        self._append(name, np.asarray(renumbered, np.int32)[numbers])
 
     def _append(self, name: str, values: npt.NDArray[Any]) -> None:
         self._files[name].write(np.ascontiguousarray(values, ARRAYS[name]).data)
@@ -109,7 +123,7 @@ class Writer:
 def map_sequences(folder: Path) -> Sequences:
     """Return the sequences that a Writer wrote: views of its files, read-only."""
     about = json.loads((folder / "about.json").read_text())
-    tokens, labels, offsets, pieces, languages = (
+    tokens, labels, offsets, pieces, languages, entries = (
         _map(folder / name, kind) for name, kind in ARRAYS.items()
     )
     with pa.ipc.open_file(pa.memory_map(str(folder / "names"))) as names:
@@ -122,6 +136,8 @@ def map_sequences(folder: Path) -> Sequences:
             tuple(about["language_names"]),
             names.read_all()["names"],
             about["largest_token"],
+            entries,
+            tuple(about["entry_names"]),
         )
 
 

@@ -20,12 +20,16 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class Example:
-    """One sequence: ``tokens`` and ``labels`` of equal lengths, its language, where it is from."""
+    """One sequence: ``tokens`` and ``labels`` of equal lengths, its language, where it is from.
+
+    ``entry``: the name of the recipe's entry that it belongs to.
+    """
 
     tokens: Sequence[int]
     labels: Sequence[int]
     language: str = ""
     name: str = ""
+    entry: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ class Sequences:
     sequence's first token, and each border of documents in a packed window. ``languages``: int32,
     for each sequence the number of its language in ``language_names``. ``names``: for each
     sequence the ids of what it was made from. ``largest_known``: the largest token, where it was
-    counted before.
+    counted before. ``entries``: int32, for each sequence the number of its recipe entry's name in
+    ``entry_names``; empty for windows of a corpus, which have none.
     """
 
     tokens: npt.NDArray[np.int32]
@@ -50,6 +55,8 @@ class Sequences:
         default_factory=lambda: pa.chunked_array([], pa.list_(pa.string()))
     )
     largest_known: int | None = None
+    entries: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    entry_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -88,21 +95,31 @@ class Sequences:
         examples = list(examples)
         lengths = [len(example.tokens) for example in examples]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        names = tuple(sorted({example.language for example in examples}))
+        languages, language_names = _numbered([example.language for example in examples])
+        entries, entry_names = _numbered([example.entry for example in examples])
         ids = pa.array([[example.name] for example in examples], pa.list_(pa.string()))
         return cls(
             np.fromiter((t for e in examples for t in e.tokens), np.int32, offsets[-1]),
             np.fromiter((t for e in examples for t in e.labels), np.int32, offsets[-1]),
             offsets,
             offsets[:-1][np.diff(offsets) > 0],
-            np.fromiter((names.index(e.language) for e in examples), np.int32, len(examples)),
-            names,
+            languages,
+            language_names,
             pa.chunked_array([ids]),
+            entries=entries,
+            entry_names=entry_names,
         )
 
     def ids_of(self, chosen: Iterable[int]) -> list[str]:
         """Return the ids of what sequences were made from, each once, in order."""
         return list(dict.fromkeys(name for i in chosen for name in self.names[int(i)].as_py()))
+
+
+def _numbered(values: Sequence[str]) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
+    """Return each value's number, and the values by number."""
+    names = tuple(sorted(set(values)))
+    numbers = {name: number for number, name in enumerate(names)}
+    return np.fromiter((numbers[value] for value in values), np.int32, len(values)), names
 
 
 def read_windows(files: Iterable[Location]) -> Sequences:
@@ -162,12 +179,12 @@ def hold_out(sequences: Sequences, share: float, seed: int) -> tuple[Sequences, 
     if share == 0 or len(sequences) == 0:
         return sequences, Sequences.of([])
     names = pa.chunked_array(sequences.names).combine_chunks().flatten()
-    held_names = [_draw(name, seed) < share for name in names.unique().to_pylist()]
+    held_names = [draw(name, seed) < share for name in names.unique().to_pylist()]
     held = np.asarray(held_names)[names.dictionary_encode().indices.to_numpy()]
     return _of_pieces(sequences, ~held, alone=False), _of_pieces(sequences, held, alone=True)
 
 
-def _draw(name: str, seed: int) -> float:
+def draw(name: str, seed: int) -> float:
     """Return a number in [0, 1) that depends on nothing else."""
     digest = blake2b(f"{seed} {name}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
@@ -194,4 +211,6 @@ def _of_pieces(sequences: Sequences, chosen: npt.NDArray[np.bool_], alone: bool)
         sequences.languages[owners[first]],
         sequences.language_names,
         pa.chunked_array([pa.ListArray.from_arrays(pa.array(borders, pa.int32()), names)]),
+        entries=sequences.entries[owners[first]] if sequences.entry_names else sequences.entries,
+        entry_names=sequences.entry_names,
     )

@@ -207,4 +207,4 @@ def _wait_until_freed(before: set[str], context: StageContext) -> None:
         time.sleep(0.5)
 
 
-JOB = Job("sweep", 1, "sweep", SweepConfig, run, check_trials)
+JOB = Job("sweep", 2, "sweep", SweepConfig, run, check_trials)

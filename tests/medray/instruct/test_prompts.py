@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from medray.evaluation.extraction import extract
 from medray.instruct.prompts import (
@@ -8,9 +9,12 @@ from medray.instruct.prompts import (
     RATIONALE_HEADER,
     answer_text,
     prompt_for,
+    question_dialogue,
+    question_dialogues,
     response_for,
 )
 from medray.instruct.questions import Question
+from medray.instruct.templates import QuestionFrames, load_template, template_names
 from medray.languages import LANGUAGES
 
 
@@ -36,6 +40,84 @@ def test_a_prompt_holds_the_question_its_options_and_the_language(
     assert LANGUAGES[code].exam_name in prompt
     assert prompt.endswith("### Response:")
     assert not any(part.isspace() for part in prompt[-1])
+
+
+FRAME = (
+    "Below is an instruction that describes a task, paired with an input that provides further "
+    "context. Write a response that appropriately completes the request.\n\n### Instruction:\n{}"
+    "\n\n### Input:\n###Question: Which vitamin? ###Options: A. Vitamin A B. Vitamin {{C}} C. none"
+    "\n\n### Response:"
+)
+
+
+def test_the_prompts_are_the_published_text() -> None:
+    """But for the sentence on the best treatment and the blank after the last option."""
+    assert prompt_for(question(), rationale=True) == FRAME.format(
+        "You're a English doctor, kindly address the medical queries according to the patient's "
+        "account in English. Let\u2019s solve this step-by-step. You should first give the reason "
+        "in English for your choice. Then you should give the right answer index of the question."
+    )
+    assert prompt_for(question("ja"), rationale=False) == FRAME.format(
+        "You're a Japanese doctor, kindly address the medical queries according to the patient's "
+        "account. Answer with the best option directly."
+    )
+
+
+@pytest.mark.parametrize("name", template_names())
+@pytest.mark.parametrize("rationale", [False, True])
+def test_every_template_asks_the_whole_question(name: str, rationale: bool) -> None:
+    asked = question_dialogue(question(), rationale=rationale, template=name)
+    (turn,) = asked.turns
+    assert turn.output == response_for(question(), rationale=rationale)
+    if name == "chat":
+        assert turn.instruction and turn.input
+        return
+    prompt, answer = load_template(name).segments(asked)
+    assert "###Question: Which vitamin? ###Options: A. Vitamin A B. Vitamin {C}" in prompt.text
+    assert "You're a English doctor" in prompt.text
+    assert answer.text == turn.output
+
+
+def test_a_templates_own_wording_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = QuestionFrames(
+        instruction="Answer in {language}.",
+        instruction_with_rationale="Think in {language}.",
+        input="{question}\n{options}",
+        option="({letter}) {text}",
+        between_options="\n",
+        answer="({letters})",
+        between_letters=")(",
+        answer_with_rationale="{rationale} So: {answer}",
+    )
+    own = load_template("plain").model_copy(update={"question": frames})
+    monkeypatch.setattr("medray.instruct.prompts.load_template", lambda name: own)
+    asked = question_dialogue(question(answers=("A", "C")), rationale=True, template="plain")
+    assert "".join(segment.text for segment in own.segments(asked)) == (
+        "Think in English.\nWhich vitamin?\n(A) Vitamin A\n(B) Vitamin {C}\n(C) none"
+        "Scurvy is its lack. So: (A)(C)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"input": "{question}"}, "input: no place for options"),
+        ({"answer": "yes"}, "answer: no place for letters"),
+        ({"instruction": "{lang}"}, "instruction: unknown places lang"),
+        ({"between_options": "{text}"}, "between_options: unknown places text"),
+    ],
+)
+def test_a_wording_that_would_lose_a_part_is_refused(change: dict[str, str], told: str) -> None:
+    good = load_template("mmedlm").question
+    assert good is not None
+    with pytest.raises(ValidationError, match=told):
+        QuestionFrames.model_validate(good.model_dump() | change)
+
+
+def test_a_question_is_taught_with_its_rationale_where_it_has_one() -> None:
+    bare = question().model_copy(update={"rationale": ""})
+    assert len(question_dialogues(question(), "mmedlm")) == 2
+    assert [d.turns[0].output for d in question_dialogues(bare, "mmedlm")] == [answer_text(("B",))]
 
 
 def test_only_the_prompt_for_a_rationale_asks_for_one() -> None:

@@ -22,6 +22,7 @@ TURNS = (
     Turn(instruction="Cough?", output="Rest."),
     Turn(instruction="How long?", output="A week."),
 )
+WITH_INPUT = Turn(instruction="Name it.", input="a rash", output="Eczema.")
 
 
 def dialogue(*turns: Turn, system: str = "", shots: tuple[Turn, ...] = ()) -> Dialogue:
@@ -45,8 +46,7 @@ def test_every_template_teaches_the_answers_and_nothing_else(name: str) -> None:
 
 
 def test_alpaca_is_the_published_text() -> None:
-    turn = Turn(instruction="Name it.", input="a rash", output="Eczema.")
-    assert whole("alpaca", dialogue(turn)) == (
+    assert whole("alpaca", dialogue(WITH_INPUT)) == (
         "Below is an instruction that describes a task, paired with an input that provides further "
         "context. Write a response that appropriately completes the request.\n\n"
         "### Instruction:\nName it.\n\n### Input:\na rash\n\n### Response:Eczema."
@@ -67,6 +67,14 @@ def test_chatglm_counts_its_rounds() -> None:
     )
 
 
+def test_meds_ins_without_shots_is_the_bare_input_after_the_definition() -> None:
+    organ = Turn(instruction="nephritis", output="kidney")
+    expected = "Name the organ.\nnephritiskidney"
+    assert whole("meds_ins", dialogue(organ, system="Name the organ.")) == expected
+    row = Turn(instruction="Name the organ.", input="nephritis", output="kidney")
+    assert whole("meds_ins", dialogue(row)) == expected
+
+
 def test_meds_ins_shows_its_shots_before_the_definition() -> None:
     shots = (Turn(instruction="hepatitis", output="liver"),) * 2
     asked = dialogue(
@@ -74,10 +82,76 @@ def test_meds_ins_shows_its_shots_before_the_definition() -> None:
     )
     shot = "Input:\nhepatitis\n\nOutput:\nliver\n"
     assert whole("meds_ins", asked) == (
-        f"{shot}\n\n{shot}\n\nName the organ.\nPlease learn from the few-shot cases to see what "
+        f"{shot}\n\n{shot}\n\nName the organ.Please learn from the few-shot cases to see what "
         "content you have to output.\nInput:\nnephritis\nOutput:\nkidney"
     )
     assert learned("meds_ins", asked) == ["kidney"]
+
+
+SHIPPED = [name for name in template_names() if name != "chat"]
+TEXT = st.sampled_from(["fever", "cough", "a {place}", ""])
+
+
+@given(
+    st.sampled_from(SHIPPED),
+    st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=3),
+    st.lists(st.tuples(TEXT, TEXT), max_size=2),
+    TEXT,
+)
+def test_everything_given_is_written_or_refused(
+    name: str, asked: list[tuple[str, str]], shown: list[tuple[str, str]], system: str
+) -> None:
+    turns, shots = (
+        tuple(
+            Turn(instruction=f"{kind}{n} {text}", input=given and f"given{kind}{n}", output="Rest.")
+            for n, (text, given) in enumerate(rows)
+        )
+        for kind, rows in (("asked", asked), ("shown", shown))
+    )
+    told = dialogue(*turns, system=system, shots=shots)
+    parts = [system, *(part for turn in turns + shots for part in (turn.instruction, turn.input))]
+    if name == "bentsao" and not shots:
+        parts = [part for part in parts if not part.startswith("given")]
+    try:
+        written = whole(name, told)
+    except InputError as error:
+        assert str(error).startswith(f"d: template {name} has no place for ")
+        assert shots or any(turn.input for turn in turns)
+    else:
+        assert all(part in written for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("name", "turns", "shots", "told"),
+    [
+        ("chatglm", (WITH_INPUT,), (), "chatglm has no place for input; chat, alpaca, .* have"),
+        ("bentsao_literature", (WITH_INPUT,), (), "bentsao_literature has no place for input"),
+        ("meds_ins", (TURNS[0], WITH_INPUT), (), "meds_ins has no place for input"),
+        ("alpaca", TURNS, TURNS, "alpaca has no place for shots; chat, meds_ins have"),
+        ("bentsao", TURNS, TURNS, "bentsao has no place for shots"),
+        ("meds_ins", TURNS, (WITH_INPUT,), "meds_ins has no place for input; chat have"),
+        ("bentsao", (WITH_INPUT.model_copy(update={"instruction": ""}),), (), "place for input"),
+    ],
+)
+def test_what_has_no_place_is_told(
+    name: str, turns: tuple[Turn, ...], shots: tuple[Turn, ...], told: str
+) -> None:
+    with pytest.raises(InputError, match=f"^d: template .*{told}"):
+        whole(name, dialogue(*turns, shots=shots))
+
+
+def test_an_input_has_its_place_in_every_turn() -> None:
+    text = whole("alpaca", dialogue(TURNS[0], WITH_INPUT))
+    assert text.endswith(
+        "\n\n### Instruction:\nName it.\n\n### Input:\na rash\n\n### Response:Eczema."
+    )
+    assert whole("plain", dialogue(TURNS[0], WITH_INPUT)) == "Cough?Rest.\nName it.\na rashEczema."
+
+
+def test_bentsao_leaves_an_input_out_as_published() -> None:
+    assert whole("bentsao", dialogue(WITH_INPUT)) == (
+        "下面是一个问题，运用医学知识来正确回答提问.\n### 问题:\nName it.\n### 回答:\nEczema."
+    )
 
 
 @given(st.text(), st.text())
@@ -92,7 +166,9 @@ def test_an_unknown_template_or_place_is_told() -> None:
     with pytest.raises(InputError, match=r"template alpacca: unknown; there are .*bentsao"):
         load_template("alpacca")
     with pytest.raises(ValidationError, match="unknown places instrution"):
-        Template(turn="{instrution}", next_turn="")
+        Template(turn="{instrution}", next_turn="{instruction}")
+    with pytest.raises(ValidationError, match="no place for the instruction"):
+        Template(turn="{input}", next_turn="{instruction}")
 
 
 CHATML = (

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from medray.corpus.tokens.tokenizer import train_tokenizer
 from medray.instruct.dialogues import Dialogue, Turn
+from medray.instruct.questions import Question
 from medray.instruct.templates import Segment
-from medray.training.examples import dialogue_examples, encode
+from medray.training.examples import encode, taught_examples
 from medray.training.sequences import IGNORED
 
 
@@ -49,9 +50,39 @@ def test_a_dialogue_is_taught_each_of_its_answers(tokenizer: Any) -> None:
         Turn(instruction="How long?", output="A week."),
     )
     dialogue = Dialogue(dialogue_id="d1", language="en", turns=turns)
-    (example,) = dialogue_examples([(dialogue, "alpaca")], tokenizer, 4096)
+    (example,) = taught_examples([dialogue], "alpaca", tokenizer, 4096)
     learned = [label for label in example.labels if label != IGNORED]
     assert tokenizer.decode(learned) == "Rest.</s>A week.</s>"
     assert (example.language, example.name) == ("en", "d1")
     text = tokenizer.decode(example.tokens)
     assert text.index("Rest.</s>") < text.index("How long?") < text.index("A week.</s>")
+
+
+ROLES = (
+    "{% for m in messages %}[{{ m.role }}]{{ m.content }}|{% endfor %}"
+    "{% if add_generation_prompt %}[assistant]{% endif %}"
+)
+
+
+def test_a_question_is_taught_in_the_tokenizers_own_template(
+    tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokenizer, "chat_template", ROLES)
+    question = Question(
+        question_id="q1",
+        language="en",
+        question="Which organ beats?",
+        options={"A": "heart", "B": "skin"},
+        answers=("A",),
+        rationale="A heart beats.",
+    )
+    examples = taught_examples([question], "chat", tokenizer, 4096)
+    assert [example.name for example in examples] == ["q1", "q1"]
+    texts = [tokenizer.decode(example.tokens) for example in examples]
+    assert all(text.startswith("[user]You're a English doctor") for text in texts)
+    assert all("Which organ beats? ###Options: A. heart B. skin|[assistant]" in t for t in texts)
+    learned = [[label for label in e.labels if label != IGNORED] for e in examples]
+    assert [tokenizer.decode(labels) for labels in learned] == [
+        "###Rationale: A heart beats.\n###Answer: OPTION A IS CORRECT.|",
+        "###Answer: OPTION A IS CORRECT.|",
+    ]

@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stage_context import stage_context
 
 from medray.corpus.tokens.tokenizer import train_tokenizer
+from medray.errors import InputError
+from medray.instruct.inputs import load_entries
 from medray.instruct.prompts import prompt_for, response_for
 from medray.instruct.questions import Question
 from medray.languages import LANGUAGES
-from medray.training.examples import question_examples
-from medray.training.finetune import split
+from medray.training.examples import taught_examples
+from medray.training.finetune import FinetuneConfig, check, counts, split
 from medray.training.sequences import IGNORED, Sequences
 
 
@@ -33,7 +38,7 @@ def tokenizer() -> Any:
 
 
 def encoded(questions: list[Question], tokenizer: Any, maximum_tokens: int) -> Sequences:
-    return Sequences.of(question_examples(questions, tokenizer, maximum_tokens))
+    return Sequences.of(taught_examples(questions, "mmedlm", tokenizer, maximum_tokens))
 
 
 def rows(sequences: Sequences) -> list[tuple[list[int], list[int]]]:
@@ -105,27 +110,131 @@ QUESTIONS = st.lists(st.sampled_from(sorted(LANGUAGES)), max_size=30).map(
 )
 
 
-@given(QUESTIONS, st.floats(0, 0.99))
-def test_the_split_is_disjoint_and_whole(questions: list[Question], share: float) -> None:
-    trained, held_out = split(questions, share)
-    ids = [q.question_id for q in trained + held_out]
-    assert sorted(ids) == sorted(q.question_id for q in questions)
-    assert len(set(ids)) == len(ids)
+SEEDS = st.integers(0, 2**31)
 
 
-@given(QUESTIONS, st.floats(0, 0.99))
-def test_the_split_takes_the_share_of_each_language(
-    questions: list[Question], share: float
+@given(QUESTIONS, st.floats(0, 0.99), SEEDS)
+def test_the_split_is_whole_exact_and_keeps_the_order(
+    questions: list[Question], share: float, seed: int
 ) -> None:
-    _, held_out = split(questions, share)
-    for code in LANGUAGES:
-        count = sum(q.language == code for q in questions)
-        assert abs(sum(q.language == code for q in held_out) - share * count) <= 0.5
+    trained, held_out = split(questions, share, seed)
+    assert len(held_out) == round(len(questions) * share)
+    assert [q for q in questions if q in trained] == trained
+    assert [q for q in questions if q in held_out] == held_out
+    assert len(trained) + len(held_out) == len(questions)
 
 
-def test_the_split_holds_out_the_last_and_is_repeatable() -> None:
-    questions = [question(number) for number in range(8)]
-    trained, held_out = split(questions, 0.25)
-    assert (trained, held_out) == (questions[:6], questions[6:])
-    assert split(questions, 0.25) == (trained, held_out)
-    assert split(questions, 0) == (questions, [])
+@given(
+    st.lists(st.integers(0, 9), max_size=40).map(lambda numbers: [question(n) for n in numbers]),
+    st.floats(0, 0.99),
+    SEEDS,
+)
+def test_equal_ids_lie_on_one_side_and_no_more_than_the_share_is_held_out(
+    questions: list[Question], share: float, seed: int
+) -> None:
+    trained, held_out = split(questions, share, seed)
+    assert not {q.question_id for q in trained} & {q.question_id for q in held_out}
+    assert len(held_out) <= round(len(questions) * share)
+    assert len(trained) + len(held_out) == len(questions)
+
+
+def test_the_draw_depends_on_seed_and_id_alone() -> None:
+    questions = [question(number) for number in range(64)]
+    held_out = split(questions, 0.25, 7)[1]
+    turned = split(questions[::-1], 0.25, 7)[1]
+    assert turned == held_out[::-1]
+    # Neither the last nor the first, which a file may hold of one kind.
+    assert held_out not in (questions[-16:], questions[:16])
+    assert split(questions, 0.25, 8)[1] != held_out
+    assert split(questions, 0, 7) == (questions, [])
+
+
+def test_every_data_set_is_trained_on_and_held_out(tmp_path: Path) -> None:
+    """Two sets of one language: the last share of all would be the second set, whole."""
+    entries = []
+    for name, rows in (("general", 40), ("records", 10)):
+        told = [{"instruction": f"{name} {row}", "output": "Rest."} for row in range(rows)]
+        (tmp_path / f"{name}.json").write_text(json.dumps(told))
+        entries.append({"language": "en", "files": str(tmp_path / f"{name}.json")})
+    config = FinetuneConfig.model_validate(
+        {"job": "finetune", "model": "base", "dialogues": entries, "validation_share": 0.2}
+    )
+    context = stage_context("finetune", tmp_path)
+    found = load_entries(config.questions, config.dialogues, context)
+    assert [(entry.key, len(entry.examples)) for entry in found] == [
+        ("dialogues.0", 40),
+        ("dialogues.1", 10),
+    ]
+    assert [counts([entry], 0.2, 7) for entry in found] == [(32, 8), (8, 2)]
+    assert counts(found, 0.2, 7) == (40, 10)
+    check(config, context)
+    for share, message in (
+        (0.96, "0.96 parts the examples into 0 for training and 10 held out in dialogues.1"),
+        (0.01, "0.01 parts the examples into 50 for training and 0 held out"),
+    ):
+        changed = config.model_copy(update={"validation_share": share})
+        with pytest.raises(InputError, match=f"stages.finetune.validation_share: {message}"):
+            check(changed, context)
+
+
+GENERAL = {"language": "en", "name": "general"}
+RECORDS = {"language": "fr", "name": "records"}
+
+
+@pytest.mark.parametrize(
+    ("entries", "mixture", "told"),
+    [
+        ((GENERAL, RECORDS), {"general": 1, "records": 3}, ""),
+        ((GENERAL, RECORDS), {"general": 1, "records": 0}, ""),
+        ((GENERAL, RECORDS), {"en": 1, "fr": 3}, ""),
+        (
+            (GENERAL, RECORDS),
+            {"generl": 1, "records": 3},
+            "generl is neither a language nor an entry's name; did you mean general?",
+        ),
+        ((GENERAL, RECORDS), {"x": 1}, "an entry's name; there are general, records, en, zh"),
+        (
+            (GENERAL, RECORDS),
+            {"general": 1, "fr": 3},
+            "general names no language; weigh languages or entries, not both",
+        ),
+        ((GENERAL, RECORDS), {"en": 1, "ja": 3}, "nothing to train on is in ja"),
+        ((GENERAL, RECORDS), {"general": 1}, "dialogues.1 would never be seen; give it a name"),
+        ((GENERAL, {"language": "en"}), {"general": 1}, "dialogues.1 would never be seen"),
+    ],
+)
+def test_a_mixture_weighs_languages_or_named_entries(
+    tmp_path: Path, entries: tuple[dict[str, str], ...], mixture: dict[str, float], told: str
+) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps([{"instruction": "a", "output": "b"}] * 8))
+    given = [{"files": str(tmp_path / "rows.json")} | entry for entry in entries]
+    config = FinetuneConfig.model_validate(
+        {
+            "job": "finetune",
+            "model": "base",
+            "dialogues": given,
+            "validation_share": 0.25,
+            "training": {"mixture": mixture},
+        }
+    )
+    if not told:
+        check(config, stage_context("finetune", tmp_path))
+        return
+    with pytest.raises(InputError) as raised:
+        check(config, stage_context("finetune", tmp_path))
+    assert str(raised.value).startswith("stages.finetune.training.mixture: ")
+    assert told in str(raised.value)
+
+
+def test_a_sequence_knows_its_entrys_name(tokenizer: Any) -> None:
+    made = Sequences.of(
+        example
+        for name in ("general", "medical")
+        for example in taught_examples([question()], "mmedlm", tokenizer, 512, name)
+    )
+    assert [made.entry_names[number] for number in made.entries] == [
+        "general",
+        "general",
+        "medical",
+        "medical",
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -69,6 +70,18 @@ def test_a_larger_share_holds_out_the_same_and_more(
     sequences = of_windows(windows)
     few, many = (set(whole(hold_out(sequences, share, seed)[1])) for share in (0.2, 0.6))
     assert few <= many
+
+
+def test_each_sequence_keeps_its_entry() -> None:
+    sequences = replace(
+        of_windows([[(document, 2)] for document in range(40)]),
+        entries=np.arange(40, dtype=np.int32) % 4,
+        entry_names=("0", "1", "2", "3"),
+    )
+    for part in hold_out(sequences, 0.5, 3):
+        assert len(part)
+        kept = [part.entry_names[number] for number in part.entries]
+        assert kept == [str(int(part.names[i].as_py()[0]) % 4) for i in range(len(part))]
 
 
 def test_the_share_is_met_and_nothing_is_held_out_unasked() -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,12 +21,13 @@ from medray.training.sequences import IGNORED, Example, Sequences
 
 EXAMPLES = st.lists(
     st.builds(
-        lambda row, language, name: Example(
-            [t for t, _ in row], [label for _, label in row], language, name
+        lambda row, language, name, entry: Example(
+            [t for t, _ in row], [label for _, label in row], language, name, entry
         ),
         st.lists(st.tuples(st.integers(0, 999), st.integers(0, 999) | st.just(IGNORED))),
         st.sampled_from(["en", "zh", "ja"]),
         st.text(max_size=3),
+        st.sampled_from(["", "general", "medical"]),
     ),
     max_size=5,
 )
@@ -52,14 +54,15 @@ def kept(key: str) -> list[Path]:
     return list(scratch_folder().parent.glob(f"shared-*{key}"))
 
 
-def told(sequences: Sequences) -> list[tuple[list[int], list[int], list[int], str, list[str]]]:
+def told(sequences: Sequences) -> list[tuple[Any, ...]]:
     """Return all that is known of each sequence."""
     found = []
     for number in range(len(sequences)):
         part = slice(sequences.offsets[number], sequences.offsets[number + 1])
-        row = (sequences.tokens[part].tolist(), sequences.labels[part].tolist())
+        row: tuple[Any, ...] = (sequences.tokens[part].tolist(), sequences.labels[part].tolist())
         row += (sequences.borders(number).tolist(),)
         row += (sequences.language_names[sequences.languages[number]],)
+        row += (sequences.entry_names[sequences.entries[number]],)
         found.append((*row, sequences.ids_of([number])))
     return found
 
@@ -99,6 +102,8 @@ def test_windows_take_four_bytes_a_token_and_lie_on_disk(tmp_path: Path) -> None
         writer.add(windows(7))
     found = map_sequences(tmp_path / "s")
     assert found.labels is found.tokens
+    # Windows of a corpus belong to no entry of a recipe.
+    assert (len(found.entries), found.entry_names) == (0, ())
     assert (tmp_path / "s" / "tokens").stat().st_size == 4 * 1001
     assert (tmp_path / "s" / "labels").stat().st_size == 0
     assert isinstance(found.tokens.base, np.memmap)

@@ -32,7 +32,7 @@ def test_a_trial_changes_the_two_axes_and_nothing_else(tmp_path: Path) -> None:
     place = Location.of(tmp_path)
     card = ModelCard("sweep", "test", "", {}, {})
     task = FinetuneTask(
-        config.training, 7, config.method, (), (), 0.25, 64, Source("x"), None, place, card, "key"
+        config.training, 7, config.method, (), 0.25, 64, Source("x"), None, place, card, "key"
     )
     trial = trial_task(task, {"learning_rate": 1e-3, "lora_rank": 4})
     assert trial.training.optimizer.learning_rate == 1e-3

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from medray.corpus.decontamination.items import Role
 from medray.inputs import LanguageFiles
-from medray.instruct.inputs import QuestionInput
+from medray.instruct.inputs import QuestionFiles
 from medray.languages import language as language_of
 from medray.recipe import Config
 
@@ -46,7 +46,7 @@ class DecontaminateConfig(Config):
     no 20 characters.
     """
 
-    questions: tuple[QuestionInput, ...] = Field(
+    questions: tuple[QuestionFiles, ...] = Field(
         default=(),
         description="exams in the formats that medray asks; may be the same list as the benchmark "
         "stage's. A file counts whole, whatever the entry's limit is",
