@@ -54,6 +54,14 @@ class ServingConfig(BaseModel):
     adapter: Path | None = Field(
         default=None, description="folder of a peft LoRA, merged into the weights"
     )
+    adapters: str | None = Field(
+        default=None,
+        description="folder, here or in an object store, of LoRA folders; each is asked for as the "
+        "model MODEL_NAME:FOLDER, and loaded when it is",
+    )
+    loaded_adapters: int = Field(
+        default=8, ge=1, description="adapters in memory at once; the least recently used leaves"
+    )
     model_name: str = Field(
         default="", description="id that clients ask for; default: the folder's name"
     )

@@ -1,40 +1,101 @@
-"""What an endpoint needs of a model: tokens in, tokens out, and log-likelihoods."""
+"""What an endpoint needs of a model: tokens in, tokens out, log-likelihoods, embeddings."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from serving.sampling import Sampling
 
 Alternatives = list[tuple[int, float]]  # (token, log-probability), most likely first
+# The name of the weights as they are, without an adapter.
+BASE = ""
 
 
 class EngineStoppedError(RuntimeError):
     """The engine's generation loop has ended, by ``close`` or by a fault; no request is served."""
 
 
+class UnknownAdapterError(LookupError):
+    """No adapter of that name is to be had."""
+
+
+@dataclass(frozen=True)
+class Guide:
+    """What generated text must match: a JSON schema (as JSON), a regex, or one of some texts."""
+
+    kind: Literal["json_schema", "regex", "choice"]
+    value: str | tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GenerationJob:
+    """One sequence to generate, ``max_tokens`` (>= 1) at most.
+
+    ``top``: None, or how many alternatives each new token comes with (0: none, its own
+    log-probability alone), of the model itself, before temperature, top-p and guide.
+    """
+
+    prompt: Sequence[int]
+    sampling: Sampling
+    max_tokens: int
+    adapter: str = BASE
+    guide: Guide | None = None
+    top: int | None = None
+
+
+@dataclass(frozen=True)
+class NewToken:
+    """A generated token; ``logprob`` (natural) and ``alternatives`` where they were asked for."""
+
+    token: int
+    logprob: float | None = None
+    alternatives: Alternatives | None = None
+
+
+@dataclass(frozen=True)
+class ScoreJob:
+    """A whole sequence (>= 1 token) whose tokens' log-probabilities are wanted.
+
+    ``first``: those before this place are not wanted, so jobs that share their beginning are
+    computed once up to there. ``top`` >= 1 alternatives a place.
+    """
+
+    tokens: Sequence[int]
+    first: int = 0
+    top: int = 1
+    adapter: str = BASE
+
+
 @dataclass(frozen=True)
 class Score:
-    """Log-probabilities (natural) of one sequence under the model, aligned with its tokens.
+    """Log-probabilities (natural) of one sequence under the model, from token ``first`` on.
 
-    ``logprobs[i]`` and ``alternatives[i]`` belong to token i given the tokens before it; both are
-    None at i = 0, where nothing comes before. ``following`` is what may come after the last token.
+    ``logprobs[i]`` and ``alternatives[i]`` belong to token ``first + i`` given the tokens before
+    it; both are None for token 0, where nothing comes before. ``following`` is what may come after
+    the last token.
     """
 
     logprobs: list[float | None]
     alternatives: list[Alternatives | None]
     following: Alternatives
+    first: int = 0
 
     def with_next(self) -> Score:
         """Return the score of the sequence and its greedy next token, whose own next is unknown."""
         _, logprob = self.following[0]
-        return Score([*self.logprobs, logprob], [*self.alternatives, self.following], [])
+        return Score(
+            [*self.logprobs, logprob], [*self.alternatives, self.following], [], self.first
+        )
 
 
 class Engine(Protocol):
-    """One model in one replica. Called from the replica's event loop, which it never blocks."""
+    """One model in one replica. Called from the replica's event loop, which it never blocks.
+
+    Every call raises ``EngineStoppedError`` once the engine has ended, ``UnknownAdapterError`` for
+    an adapter that is not to be had.
+    """
 
     @property
     def context_tokens(self) -> int:
@@ -48,16 +109,22 @@ class Engine(Protocol):
     def end_tokens(self) -> frozenset[int]:
         """Tokens after which generation stops; the last generated token may be one of them."""
 
-    def generate(
-        self, prompt: Sequence[int], sampling: Sampling, max_tokens: int
-    ) -> AsyncGenerator[list[int]]:
-        """Yield the new tokens as they come, ``max_tokens`` (>= 1) at most.
+    def adapter_names(self) -> list[str]:
+        """Return the names of the adapters that may be asked for, loaded or not."""
 
-        Closing the iterator early cancels the request. Raises ``EngineStoppedError``.
+    def generate(self, job: GenerationJob) -> AsyncGenerator[list[NewToken]]:
+        """Yield the new tokens as they come. Closing the iterator early cancels the request.
+
+        ValueError for a guide that cannot be compiled, before the first token.
         """
 
-    async def score(self, sequences: Sequence[Sequence[int]], top: int) -> list[Score]:
-        """Score whole sequences (each >= 1 token); ``top`` >= 1 alternatives per position."""
+    async def score(self, jobs: Sequence[ScoreJob]) -> list[Score]:
+        """Score whole sequences; what is asked for at the same time is computed together."""
+
+    async def embed(
+        self, sequences: Sequence[Sequence[int]], adapter: str = BASE
+    ) -> list[list[float]]:
+        """Return for each sequence the mean of its last hidden states: float [hidden size]."""
 
     def healthy(self) -> bool:
         """Say whether requests can still be served."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from transformers import PreTrainedTokenizerBase
 
-from serving.engine import Engine
+from serving.engine import BASE, Engine, GenerationJob, Guide, NewToken
 from serving.protocol import FinishReason, RequestError
 from serving.sampling import Sampling
 from serving.text import Detokenizer, StopScanner
@@ -23,6 +23,14 @@ class Job:
     sampling: Sampling
     max_tokens: int
     stops: Sequence[str] = ()
+    adapter: str = BASE
+    guide: Guide | None = None
+    top: int | None = None
+
+    def for_engine(self) -> GenerationJob:
+        return GenerationJob(
+            self.prompt, self.sampling, self.max_tokens, self.adapter, self.guide, self.top
+        )
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,7 @@ class Piece:
 
     index: int
     text: str
-    tokens: list[int]
+    tokens: list[NewToken]
     finish_reason: FinishReason | None = None
 
 
@@ -40,13 +48,17 @@ class Generated:
     """All pieces of one job; ``tokens`` has the end token and those of a stop string too."""
 
     text: str = ""
-    tokens: list[int] = field(default_factory=list)
+    tokens: list[NewToken] = field(default_factory=list)
     finish_reason: FinishReason = "length"
 
     def add(self, piece: Piece) -> None:
         self.text += piece.text
         self.tokens += piece.tokens
         self.finish_reason = piece.finish_reason or self.finish_reason
+
+    @property
+    def token_ids(self) -> list[int]:
+        return [new.token for new in self.tokens]
 
 
 async def pieces_of(
@@ -58,10 +70,10 @@ async def pieces_of(
         return
     detokenizer, scanner = Detokenizer(tokenizer), StopScanner(job.stops)
     last = -1
-    async with aclosing(engine.generate(job.prompt, job.sampling, job.max_tokens)) as stream:
+    async with aclosing(engine.generate(job.for_engine())) as stream:
         async for tokens in stream:
-            last = tokens[-1]
-            text = "".join([scanner.add(detokenizer.add(token)) for token in tokens])
+            last = tokens[-1].token
+            text = "".join([scanner.add(detokenizer.add(new.token)) for new in tokens])
             if scanner.stopped:
                 yield Piece(index, text, tokens, "stop")
                 return

@@ -14,7 +14,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from serving import logprobs
 from serving.chat import chat_prompt
 from serving.config import ServingConfig
-from serving.engine import Engine, Score
+from serving.engine import Engine, NewToken, Score, ScoreJob
 from serving.generation import Generated, Job, Piece, run_jobs, timed_out
 from serving.protocol import (
     AnswerMessage,
@@ -112,7 +112,7 @@ class Service:
                 choice.logprobs = logprobs.completion_logprobs(
                     self._tokenizer,
                     self._names,
-                    job.prompt + result.tokens,
+                    job.prompt + result.token_ids,
                     scores[index],
                     skipped=skipped,
                     top=request.logprobs,
@@ -175,7 +175,7 @@ class Service:
             )
             if request.logprobs:
                 choice.logprobs = logprobs.chat_logprobs(
-                    self._names, job.prompt, result.tokens, scores[index], top=top
+                    self._names, job.prompt, result.token_ids, scores[index], top=top
                 )
             choices.append(choice)
         usage = _usage(jobs, request.n, sum(len(result.tokens) for result in generated))
@@ -282,11 +282,12 @@ class Service:
         self, jobs: Sequence[Job], generated: Sequence[Generated], top: int
     ) -> list[Score]:
         sequences = [
-            job.prompt + result.tokens for job, result in zip(jobs, generated, strict=True)
+            ScoreJob(job.prompt + result.token_ids, top=max(top, 1), adapter=job.adapter)
+            for job, result in zip(jobs, generated, strict=True)
         ]
         try:
             async with asyncio.timeout(self._limits.request_timeout_s):
-                return await self.engine.score(sequences, max(top, 1))
+                return await self.engine.score(sequences)
         except TimeoutError:
             raise timed_out(self._limits.request_timeout_s) from None
 
@@ -302,7 +303,10 @@ class Service:
                 ended = token in self.engine.end_tokens
                 result.add(
                     Piece(
-                        0, decode(self._tokenizer, [token]), [token], "stop" if ended else "length"
+                        0,
+                        decode(self._tokenizer, [token]),
+                        [NewToken(token)],
+                        "stop" if ended else "length",
                     )
                 )
         return generated, [

@@ -20,8 +20,16 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from serving.config import CACHE_BLOCK_TOKENS, ServingConfig
-from serving.engine import Alternatives, EngineStoppedError, Score
-from serving.sampling import Sampling, sampling_processors
+from serving.engine import (
+    BASE,
+    Alternatives,
+    EngineStoppedError,
+    GenerationJob,
+    NewToken,
+    Score,
+    ScoreJob,
+)
+from serving.sampling import sampling_processors
 
 # Memory for the logits of one scoring pass. A row longer than this goes alone.
 SCORE_LOGITS_BYTES = 256 * 2**20
@@ -116,12 +124,13 @@ class TransformersEngine:
     def end_tokens(self) -> frozenset[int]:
         return self._end_tokens
 
+    def adapter_names(self) -> list[str]:
+        return []
+
     def healthy(self) -> bool:
         return self._manager.is_running() and self._dispatcher.is_alive()
 
-    async def generate(
-        self, prompt: Sequence[int], sampling: Sampling, max_tokens: int
-    ) -> AsyncGenerator[list[int]]:
+    async def generate(self, job: GenerationJob) -> AsyncGenerator[list[NewToken]]:
         request_id = f"request-{next(self._numbers)}"
         outputs: asyncio.Queue[Any] = asyncio.Queue()
         self._listeners[request_id] = (asyncio.get_running_loop(), outputs)
@@ -131,11 +140,11 @@ class TransformersEngine:
             if not self.healthy():
                 raise EngineStoppedError("the generation loop has ended")
             self._manager.add_request(
-                list(prompt),
+                list(job.prompt),
                 request_id=request_id,
-                max_new_tokens=max_tokens,
+                max_new_tokens=job.max_tokens,
                 streaming=True,
-                sampling=sampling,
+                sampling=job.sampling,
             )
             while not finished:
                 output = await outputs.get()
@@ -144,7 +153,7 @@ class TransformersEngine:
                 finished = output.is_finished()
                 tokens, seen = output.generated_tokens[seen:], len(output.generated_tokens)
                 if tokens:
-                    yield tokens
+                    yield [NewToken(token) for token in tokens]
         finally:
             del self._listeners[request_id]
             if not finished:
@@ -164,12 +173,19 @@ class TransformersEngine:
         for loop, outputs in list(self._listeners.values()):
             loop.call_soon_threadsafe(outputs.put_nowait, None)
 
-    async def score(self, sequences: Sequence[Sequence[int]], top: int) -> list[Score]:
+    async def score(self, jobs: Sequence[ScoreJob]) -> list[Score]:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._scorer, self._score, sequences, top)
+        return await loop.run_in_executor(self._scorer, self._score, jobs)
 
-    def _score(self, sequences: Sequence[Sequence[int]], top: int) -> list[Score]:
+    async def embed(
+        self, sequences: Sequence[Sequence[int]], adapter: str = BASE
+    ) -> list[list[float]]:
+        raise NotImplementedError
+
+    def _score(self, jobs: Sequence[ScoreJob]) -> list[Score]:
         scores: dict[int, Score] = {}
+        sequences = [job.tokens for job in jobs]
+        top = max(job.top for job in jobs)
         for batch in self._batches(sequences):
             rows = [sequences[index] for index in batch]
             scores.update(zip(batch, score_batch(self._model, rows, top), strict=True))

@@ -10,6 +10,8 @@ import torch
 from measure import compare
 from small_engine import SmallEngine, Tokens, small_engine, together
 
+from serving.engine import ScoreJob
+
 QUESTIONS = 16
 OPTIONS = range(1, 5)
 TOP = 1  # alternatives a token; an exam by option likelihood asks for one
@@ -30,7 +32,7 @@ def score_directly(model: Any, sequences: Sequence[Tokens]) -> list[Any]:
 
 def score_by_engine(small: SmallEngine, calls: Sequence[Sequence[Tokens]]) -> list[Any]:
     """One concurrent call of the engine for each list of sequences; it pads and batches each."""
-    return together(small.engine.score(rows, TOP) for rows in calls)
+    return together(small.engine.score([ScoreJob(row, top=TOP) for row in rows]) for rows in calls)
 
 
 def main() -> None:

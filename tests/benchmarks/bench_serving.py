@@ -10,6 +10,7 @@ import torch
 from measure import compare
 from small_engine import SmallEngine, Tokens, small_engine, together
 
+from serving.engine import GenerationJob
 from serving.sampling import Sampling
 
 NEW_TOKENS = 64
@@ -42,8 +43,8 @@ def by_engine(small: SmallEngine, prompts: Sequence[Tokens]) -> list[list[int]]:
     """All prompts as concurrent greedy requests to the engine."""
 
     async def answer(prompt: Tokens) -> list[int]:
-        stream = small.engine.generate(prompt, Sampling(temperature=0), NEW_TOKENS)
-        return [token async for tokens in stream for token in tokens]
+        job = GenerationJob(prompt, Sampling(temperature=0), NEW_TOKENS)
+        return [new.token async for tokens in small.engine.generate(job) for new in tokens]
 
     return together(answer(prompt) for prompt in prompts)
 

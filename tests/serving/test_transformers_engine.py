@@ -9,7 +9,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
-from serving.engine import EngineStoppedError
+from serving.engine import EngineStoppedError, GenerationJob, ScoreJob
 from serving.sampling import Sampling
 from serving.transformers_engine import TransformersEngine, load_model, score_batch
 
@@ -34,9 +34,8 @@ def engine(small: Small, config: ServingConfig) -> Iterator[TransformersEngine]:
 async def all_of(
     engine: TransformersEngine, prompt: list[int], sampling: Sampling, max_tokens: int
 ) -> list[int]:
-    return [
-        token async for tokens in engine.generate(prompt, sampling, max_tokens) for token in tokens
-    ]
+    job = GenerationJob(prompt, sampling, max_tokens)
+    return [new.token async for tokens in engine.generate(job) for new in tokens]
 
 
 def together(engine: TransformersEngine, requests: list[Any]) -> list[list[int]]:
@@ -92,10 +91,10 @@ def test_a_crowded_cache_changes_no_answer(engine: TransformersEngine, small: Sm
 
 def test_an_abandoned_request_is_cancelled(engine: TransformersEngine) -> None:
     async def abandon() -> list[int]:
-        stream = engine.generate(PROMPTS[0], GREEDY, 250)
+        stream = engine.generate(GenerationJob(PROMPTS[0], GREEDY, 250))
         first = await anext(stream)
         await stream.aclose()
-        return first
+        return [new.token for new in first]
 
     assert len(asyncio.run(abandon())) == 1
     assert len(together(engine, [(PROMPTS[1], GREEDY, 5)])[0]) == 5
@@ -109,7 +108,7 @@ def test_scores_equal_a_direct_forward(
     # So little room that eight sequences need several batches.
     monkeypatch.setattr("serving.transformers_engine.SCORE_LOGITS_BYTES", 4 * 400 * 100)
     sequences = [*PROMPTS, [7]]
-    scores = asyncio.run(engine.score(sequences, 5))
+    scores = asyncio.run(engine.score([ScoreJob(tokens, top=5) for tokens in sequences]))
     for tokens, score in zip(sequences, scores, strict=True):
         expected = small.logprobs(tokens)
         assert score.logprobs[0] is None
