@@ -1,121 +1,166 @@
-"""The HTTP surface: OpenAI's routes on FastAPI, errors in OpenAI's shape, streams as SSE."""
+"""The HTTP surface: every route on FastAPI, described by the OpenAPI document."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
-from typing import Any
+from collections.abc import Sequence
 
-from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, FastAPI, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse
 from pydantic import BaseModel
-from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 
+from serving.answers.chat import chat, chat_jobs, stream_chat
+from serving.answers.completions import complete, completion_jobs, stream_completion
+from serving.answers.embeddings import embed
+from serving.answers.scoring import score
+from serving.answers.tokens import detokenize, tokenize, tokenizer_info
 from serving.auth import KeyVerifier, RequireKey
 from serving.engine import EngineStoppedError
+from serving.errors import AnswerFaults, handle_errors
+from serving.metrics import Measured
+from serving.openapi import described, errors, streamed
+from serving.pages import docs_page, page
 from serving.protocol import (
+    ChatCompletion,
+    ChatCompletionChunk,
     ChatCompletionRequest,
+    Completion,
     CompletionRequest,
-    RequestError,
-    error_body,
+    Detokenized,
+    DetokenizeRequest,
+    EmbeddingRequest,
+    Embeddings,
+    Health,
+    ModelCard,
+    ModelList,
+    ScoreRequest,
+    Scores,
+    Tokenized,
+    TokenizeRequest,
+    TokenizerInfo,
 )
 from serving.service import Service
+from serving.streams import event_stream
 
-# A union field (prompt) fails once per member; more than three problems help nobody.
-MAX_PROBLEMS_SHOWN = 3
+GET_ERRORS = (429, 500, 503)
+POST_ERRORS = (400, 404, 413, 429, 500, 503, 504)
 
 
-def create_api(service: Service, verifier: KeyVerifier | None) -> FastAPI:
-    """Return the application that serves ``service``; without a verifier it is open."""
-    api = FastAPI(title="medray", docs_url=None, redoc_url=None, openapi_url=None)
-    if verifier is not None:
-        api.add_middleware(RequireKey, verifier=verifier)
-    _handle_errors(api)
+def create_api(
+    service: Service, middleware: Sequence[Middleware] | KeyVerifier | None = None
+) -> FastAPI:
+    """Return the application that serves ``service`` behind ``middleware``, outermost first.
 
-    @api.get("/health")
-    async def health() -> Response:
-        return Response(status_code=200 if service.engine.healthy() else 503)
+    A middleware refuses a request by its own answer, or by raising ``RequestError`` or Starlette's
+    ``HTTPException`` (413, 429, ...), which is answered in OpenAI's shape. A verifier alone stands
+    for the middleware that wants its key.
+    """
+    api = FastAPI(title="medray", docs_url=None, redoc_url=None, redirect_slashes=False)
+    described(api)
+    handle_errors(api)
+    for router in (_generation(service), _reading(service), _about(service, api)):
+        api.include_router(router)
+    # The last one added is the outermost.
+    if isinstance(middleware, KeyVerifier):
+        middleware = [Middleware(RequireKey, verifier=middleware)]
+    for layer in reversed(middleware or ()):
+        api.add_middleware(layer.cls, *layer.args, **layer.kwargs)
+    api.add_middleware(AnswerFaults)
+    api.add_middleware(Measured, metrics=service.metrics)
+    return api
 
-    @api.get("/v1/models")
+
+def _generation(service: Service) -> APIRouter:
+    router = APIRouter(tags=["generation"], responses=errors(*POST_ERRORS))
+
+    @router.post("/v1/completions", responses=streamed(Completion, Completion))
+    async def completions(request: CompletionRequest) -> Response:
+        """Go on with a text, or with several; or score them."""
+        if not request.stream:
+            return _json(await complete(service, request))
+        jobs = completion_jobs(service, request)
+        return await event_stream(stream_completion(service, request, jobs))
+
+    @router.post("/v1/chat/completions", responses=streamed(ChatCompletion, ChatCompletionChunk))
+    async def chat_completions(request: ChatCompletionRequest) -> Response:
+        """Answer messages."""
+        if not request.stream:
+            return _json(await chat(service, request))
+        jobs = chat_jobs(service, request)
+        return await event_stream(stream_chat(service, request, jobs))
+
+    return router
+
+
+def _reading(service: Service) -> APIRouter:
+    """What reads text and writes none."""
+    router = APIRouter(tags=["reading"], responses=errors(*POST_ERRORS))
+
+    @router.post("/v1/score", response_model=Scores)
+    async def scores(request: ScoreRequest) -> Response:
+        """Say how likely each option is after a prompt."""
+        return _json(await score(service, request))
+
+    @router.post("/v1/embeddings", response_model=Embeddings)
+    async def embeddings(request: EmbeddingRequest) -> Response:
+        """Return the mean of the last hidden states of each text."""
+        return _json(await embed(service, request))
+
+    @router.post("/tokenize", response_model=Tokenized)
+    async def tokens(request: TokenizeRequest) -> Response:
+        """Return the tokens of a text, or of messages in the form of the chat template."""
+        return _json(tokenize(service, request))
+
+    @router.post("/detokenize", response_model=Detokenized)
+    async def text(request: DetokenizeRequest) -> Response:
+        """Return the text of tokens."""
+        return _json(detokenize(service, request))
+
+    return router
+
+
+def _about(service: Service, api: FastAPI) -> APIRouter:
+    router = APIRouter(tags=["about"], responses=errors(*GET_ERRORS))
+
+    @router.get("/v1/models", response_model=ModelList)
     async def models() -> Response:
+        """List the base and every adapter, as `base:adapter`."""
         return _json(service.models())
 
-    @api.get("/v1/models/{name:path}")
+    @router.get("/v1/models/{name:path}", response_model=ModelCard, responses=errors(404))
     async def model(name: str) -> Response:
+        """Describe one model."""
         return _json(service.model(name))
 
-    @api.post("/v1/completions")
-    async def completions(request: CompletionRequest) -> Response:
-        if not request.stream:
-            return _json(await service.complete(request))
-        jobs = service.completion_jobs(request)
-        return _event_stream(service.stream_completion(request, jobs))
+    @router.get("/tokenizer_info", response_model=TokenizerInfo)
+    async def about_tokenizer() -> Response:
+        """Return the special tokens and the chat template."""
+        return _json(tokenizer_info(service))
 
-    @api.post("/v1/chat/completions")
-    async def chat_completions(request: ChatCompletionRequest) -> Response:
-        if not request.stream:
-            return _json(await service.chat(request))
-        jobs = service.chat_jobs(request)
-        return _event_stream(service.stream_chat(request, jobs))
+    @router.get("/health", response_model=Health)
+    async def health() -> Response:
+        """Say whether requests can be served; open to all."""
+        if not service.engine.healthy():
+            raise EngineStoppedError("the engine has ended")
+        return _json(Health())
 
-    return api
+    @router.get("/metrics", response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        """Return this replica's numbers in Prometheus' text format."""
+        return Response(service.metrics.render(), media_type="text/plain; version=0.0.4")
+
+    @router.get("/", response_class=HTMLResponse)
+    async def try_it() -> Response:
+        """A page to ask the model from a browser."""
+        return page("page.html")
+
+    @router.get("/docs", response_class=HTMLResponse)
+    async def docs() -> Response:
+        """This document as a page."""
+        return docs_page(api.openapi())
+
+    return router
 
 
 def _json(body: BaseModel) -> Response:
     return Response(body.model_dump_json(), media_type="application/json")
-
-
-def _event_stream(chunks: AsyncGenerator[BaseModel]) -> Response:
-    async def events() -> AsyncGenerator[str]:
-        async with aclosing(chunks) as stream:
-            try:
-                async for chunk in stream:
-                    yield f"data: {chunk.model_dump_json()}\n\n"
-            except RequestError as error:  # the status is sent; the client reads the event
-                body = error_body(error.message, error.status, error.param, error.code)
-                yield f"data: {body.model_dump_json()}\n\n"
-                return
-            except EngineStoppedError as error:
-                yield f"data: {error_body(str(error), 500).model_dump_json()}\n\n"
-                return
-        yield "data: [DONE]\n\n"
-
-    return StreamingResponse(events(), media_type="text/event-stream")
-
-
-def _handle_errors(api: FastAPI) -> None:
-    def answer(
-        message: str, status: int, param: str | None = None, code: str | None = None
-    ) -> Response:
-        body = error_body(message, status, param, code)
-        return Response(body.model_dump_json(), status, media_type="application/json")
-
-    @api.exception_handler(RequestError)
-    async def request_error(_: Request, error: RequestError) -> Response:
-        return answer(error.message, error.status, error.param, error.code)
-
-    @api.exception_handler(RequestValidationError)
-    async def validation_error(_: Request, error: RequestValidationError) -> Response:
-        message, param = _problems(error.errors())
-        return answer(message, 400, param)
-
-    @api.exception_handler(HTTPException)
-    async def http_error(_: Request, error: HTTPException) -> Response:
-        return answer(str(error.detail), error.status_code)
-
-    @api.exception_handler(EngineStoppedError)
-    async def engine_stopped(_: Request, error: EngineStoppedError) -> Response:
-        return answer(str(error), 500)
-
-
-def _problems(errors: Sequence[Any]) -> tuple[str, str | None]:
-    """Say what is wrong, and in which field, without repeating what the client sent."""
-    fields = [".".join(str(part) for part in error["loc"][1:]) for error in errors]
-    texts = [
-        f"{field}: unknown or unsupported parameter"
-        if error["type"] == "extra_forbidden"
-        else f"{field or 'body'}: {error['msg']}"
-        for field, error in zip(fields, errors, strict=True)
-    ]
-    return "; ".join(texts[:MAX_PROBLEMS_SHOWN]), fields[0].partition(".")[0] or None

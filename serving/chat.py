@@ -15,11 +15,22 @@ PLAIN_TEMPLATE = (
     "{% for message in messages %}"
     "{{ message.role | capitalize }}: {{ message.content }}\n"
     "{% endfor %}"
-    "Assistant:"
+    "{% if add_generation_prompt %}Assistant:{% endif %}"
 )
 
 
-def chat_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[ChatMessage]) -> list[int]:
+def template_of(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Return the template in use: the tokenizer's own, else the plain one."""
+    own = tokenizer.chat_template
+    return PLAIN_TEMPLATE if own is None else tokenizer.get_chat_template()
+
+
+def chat_prompt(
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Sequence[ChatMessage],
+    *,
+    add_generation_prompt: bool = True,
+) -> list[int]:
     """Return the prompt's tokens, ending where the assistant's answer begins.
 
     Raises ``RequestError`` (400) where the template refuses the messages, as many do when user and
@@ -30,8 +41,8 @@ def chat_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[ChatMessa
     try:
         text = tokenizer.apply_chat_template(
             turns,
-            chat_template=None if has_own else PLAIN_TEMPLATE,
-            add_generation_prompt=True,
+            chat_template=template_of(tokenizer),
+            add_generation_prompt=add_generation_prompt,
             tokenize=False,
         )
     except jinja2.TemplateError as error:

@@ -17,7 +17,10 @@ from serving.text import Detokenizer, StopScanner
 
 @dataclass(frozen=True)
 class Job:
-    """One sequence to generate: ``max_tokens`` at most, ended early by any of ``stops``."""
+    """One sequence to generate: ``max_tokens`` at most, ended early by any of ``stops``.
+
+    ``guide_field``: the field of the request that the guide came from.
+    """
 
     prompt: list[int]
     sampling: Sampling
@@ -25,6 +28,7 @@ class Job:
     stops: Sequence[str] = ()
     adapter: str = BASE
     guide: Guide | None = None
+    guide_field: str | None = None
     top: int | None = None
 
     def for_engine(self) -> GenerationJob:
@@ -57,20 +61,27 @@ class Generated:
         self.finish_reason = piece.finish_reason or self.finish_reason
 
     @property
-    def token_ids(self) -> list[int]:
-        return [new.token for new in self.tokens]
+    def mean_logprob(self) -> float:
+        """Mean log-probability of the tokens, which must have one each; of no token: 0."""
+        logprobs = [new.logprob for new in self.tokens]
+        known = [logprob for logprob in logprobs if logprob is not None]
+        assert len(known) == len(logprobs)  # asked for by the job's ``top``
+        return sum(known) / max(len(known), 1)
 
 
 async def pieces_of(
     engine: Engine, tokenizer: PreTrainedTokenizerBase, index: int, job: Job
 ) -> AsyncGenerator[Piece]:
-    """Yield the pieces of one job as the engine generates them."""
+    """Yield the pieces of one job as the engine generates them.
+
+    Raises ``RequestError`` (400) for a guide that does not compile.
+    """
     if job.max_tokens == 0:
         yield Piece(index, "", [], "length")
         return
     detokenizer, scanner = Detokenizer(tokenizer), StopScanner(job.stops)
     last = -1
-    async with aclosing(engine.generate(job.for_engine())) as stream:
+    async with aclosing(_new_tokens(engine, job)) as stream:
         async for tokens in stream:
             last = tokens[-1].token
             text = "".join([scanner.add(detokenizer.add(new.token)) for new in tokens])
@@ -81,6 +92,20 @@ async def pieces_of(
     text = scanner.add(detokenizer.finish())
     ended = scanner.stopped or last in engine.end_tokens
     yield Piece(index, text + scanner.finish(), [], "stop" if ended else "length")
+
+
+async def _new_tokens(engine: Engine, job: Job) -> AsyncGenerator[list[NewToken]]:
+    begun = False
+    async with aclosing(engine.generate(job.for_engine())) as stream:
+        try:
+            async for tokens in stream:
+                begun = True
+                yield tokens
+        except ValueError as error:
+            if job.guide is None or begun:
+                raise
+            message = f"the {job.guide.kind} does not compile: {error}"
+            raise RequestError(message, job.guide_field) from error
 
 
 async def run_jobs(

@@ -1,67 +1,55 @@
-"""Scores in the two shapes that OpenAI gives log-probabilities in."""
+"""Tokens with their log-probabilities, in the two shapes that OpenAI gives them in."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from transformers import PreTrainedTokenizerBase
-
-from serving.engine import Alternatives, Score
+from serving.engine import NewToken, Score
 from serving.protocol import ChatLogprobs, ChatTokenLogprob, CompletionLogprobs, TokenLogprob
-from serving.text import TokenNames, text_offsets
+from serving.text import TextOffsets, TokenNames
+
+
+def scored_tokens(tokens: Sequence[int], score: Score) -> list[NewToken]:
+    """Return the tokens from ``score.first`` on as the engine gives new ones.
+
+    The first token of a sequence has no log-probability: nothing comes before it.
+    """
+    return [
+        NewToken(*known)
+        for known in zip(tokens[score.first :], score.logprobs, score.alternatives, strict=True)
+    ]
 
 
 def completion_logprobs(
-    tokenizer: PreTrainedTokenizerBase,
-    names: TokenNames,
-    tokens: Sequence[int],
-    score: Score,
-    *,
-    skipped: int,
-    top: int,
+    names: TokenNames, offsets: TextOffsets, tokens: Sequence[NewToken], top: int
 ) -> CompletionLogprobs:
-    """Return the lists of /v1/completions for ``tokens[skipped:]``.
+    """Return the lists of /v1/completions for the next tokens of one choice.
 
     The first token of a sequence has null in ``token_logprobs`` and ``top_logprobs``. Each dict
     holds the ``top`` best tokens and the token itself, as OpenAI's does.
     """
-    shown = tokens[skipped:]
-    logprobs = score.logprobs[skipped:]
     return CompletionLogprobs(
-        text_offset=text_offsets(tokenizer, shown),
-        token_logprobs=logprobs,
-        tokens=[names[token] for token in shown],
-        top_logprobs=[
-            _top(names, token, logprob, alternatives, top)
-            for token, logprob, alternatives in zip(
-                shown, logprobs, score.alternatives[skipped:], strict=True
-            )
-        ],
+        text_offset=[offsets.add(new.token) for new in tokens],
+        token_logprobs=[new.logprob for new in tokens],
+        tokens=[names[new.token] for new in tokens],
+        top_logprobs=[_top(names, new, top) for new in tokens],
     )
 
 
-def _top(
-    names: TokenNames,
-    token: int,
-    logprob: float | None,
-    alternatives: Alternatives | None,
-    top: int,
-) -> dict[str, float] | None:
-    if logprob is None or alternatives is None:
+def _top(names: TokenNames, new: NewToken, top: int) -> dict[str, float] | None:
+    if new.logprob is None:
         return None
-    return {names[other]: value for other, value in alternatives[:top]} | {names[token]: logprob}
+    best = (new.alternatives or [])[:top]
+    return {names[other]: value for other, value in best} | {names[new.token]: new.logprob}
 
 
-def chat_logprobs(
-    names: TokenNames, prompt: Sequence[int], generated: Sequence[int], score: Score, *, top: int
-) -> ChatLogprobs:
-    """Return the content list of /v1/chat/completions for the generated tokens."""
+def chat_logprobs(names: TokenNames, tokens: Sequence[NewToken], top: int) -> ChatLogprobs:
+    """Return the content list of /v1/chat/completions for generated tokens."""
     content = []
-    for place, token in enumerate(generated, start=len(prompt)):
-        logprob, alternatives = score.logprobs[place], score.alternatives[place]
-        assert logprob is not None and alternatives is not None  # a prompt stands before
-        own = _named(names, token, logprob)
-        others = [_named(names, other, value) for other, value in alternatives[:top]]
+    for new in tokens:
+        assert new.logprob is not None  # asked for by the job's ``top``
+        own = _named(names, new.token, new.logprob)
+        others = [_named(names, *other) for other in (new.alternatives or [])[:top]]
         content.append(ChatTokenLogprob(**own.model_dump(), top_logprobs=others))
     return ChatLogprobs(content=content)
 

@@ -1,39 +1,34 @@
-"""Requests to answers: the endpoint's behaviour, apart from HTTP, Ray and the engine's kind."""
+"""One served model, as every route sees it: its names, its tokenizer, its limits, its engine."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import TypeVar
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from serving import logprobs
-from serving.chat import chat_prompt
+from serving.answers.guides import guide_of
 from serving.config import ServingConfig
-from serving.engine import Engine, NewToken, Score, ScoreJob
+from serving.engine import BASE, Engine, Score, ScoreJob
 from serving.generation import Generated, Job, Piece, run_jobs, timed_out
+from serving.metrics import Metrics
 from serving.protocol import (
-    AnswerMessage,
-    ChatChoice,
-    ChatChunkChoice,
-    ChatCompletion,
-    ChatCompletionChunk,
     ChatCompletionRequest,
-    Completion,
-    CompletionChoice,
     CompletionRequest,
-    Delta,
     ModelCard,
     ModelList,
     RequestError,
     Usage,
 )
 from serving.sampling import Sampling
-from serving.text import TokenNames, decode
+from serving.text import TokenNames
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -46,16 +41,17 @@ class Limits:
 
 
 class Service:
-    """Answers of one served model. Raises ``RequestError`` for what a client got wrong."""
+    """What the answers of all routes share. Raises ``RequestError`` for what a client got wrong."""
 
     def __init__(
         self, engine: Engine, tokenizer: PreTrainedTokenizerBase, model_name: str, limits: Limits
     ) -> None:
         self.engine = engine
-        self._tokenizer = tokenizer
-        self._names = TokenNames(tokenizer)
-        self._model_name = model_name
-        self._limits = limits
+        self.tokenizer = tokenizer
+        self.names = TokenNames(tokenizer)
+        self.model_name = model_name
+        self.limits = limits
+        self.metrics = Metrics()
         self._created = int(time.time())
 
     @classmethod
@@ -72,180 +68,73 @@ class Service:
     # Models
 
     def models(self) -> ModelList:
-        return ModelList(data=[ModelCard(id=self._model_name, created=self._created)])
+        """Return the base, then every adapter as ``base:adapter``."""
+        adapters = [f"{self.model_name}:{name}" for name in self.engine.adapter_names()]
+        return ModelList(data=[self._card(name) for name in (self.model_name, *adapters)])
 
     def model(self, name: str) -> ModelCard:
-        self._check_model(name)
-        return self.models().data[0]
+        self.adapter_of(name)
+        return self._card(name)
 
-    # Completions
-
-    def completion_jobs(self, request: CompletionRequest) -> list[Job]:
-        """Check the request and return its jobs: n for each prompt, prompt by prompt."""
-        self._check_model(request.model)
-        return [
-            job
-            for prompt in request.prompts
-            for job in self._jobs(request, self._prompt_tokens(prompt), request.max_tokens)
-        ]
-
-    async def complete(self, request: CompletionRequest) -> Completion:
-        """Answer a request without stream."""
-        jobs = self.completion_jobs(request)
-        if request.logprobs is not None and _is_scoring(request):
-            generated, scores = await self._score_only(jobs, request.logprobs)
-        else:
-            generated = await self._generate(jobs)
-            scores = (
-                []
-                if request.logprobs is None
-                else await self._score(jobs, generated, request.logprobs)
-            )
-        choices = []
-        for index, (job, result) in enumerate(zip(jobs, generated, strict=True)):
-            echo = self._echo(request, index) if request.echo else ""
-            choice = CompletionChoice(
-                finish_reason=result.finish_reason, index=index, text=echo + result.text
-            )
-            if request.logprobs is not None:
-                skipped = 0 if request.echo else len(job.prompt)
-                choice.logprobs = logprobs.completion_logprobs(
-                    self._tokenizer,
-                    self._names,
-                    job.prompt + result.token_ids,
-                    scores[index],
-                    skipped=skipped,
-                    top=request.logprobs,
-                )
-            choices.append(choice)
-        usage = _usage(jobs, request.n, sum(len(result.tokens) for result in generated))
-        return Completion(choices=choices, model=self._model_name, usage=usage)
-
-    async def stream_completion(
-        self, request: CompletionRequest, jobs: Sequence[Job]
-    ) -> AsyncGenerator[Completion]:
-        """Yield the events of a stream; each piece of text is one event."""
-        head = Completion(choices=[], model=self._model_name)
-        if request.echo:
-            for index in range(len(jobs)):
-                choice = CompletionChoice(
-                    finish_reason=None, index=index, text=self._echo(request, index)
-                )
-                yield head.model_copy(update={"choices": [choice]})
-        token_count = 0
-        async with aclosing(self._run(jobs)) as pieces:
-            async for piece in pieces:
-                token_count += len(piece.tokens)
-                if piece.text or piece.finish_reason:
-                    choice = CompletionChoice(
-                        finish_reason=piece.finish_reason, index=piece.index, text=piece.text
-                    )
-                    yield head.model_copy(update={"choices": [choice]})
-        if request.stream_options and request.stream_options.include_usage:
-            yield head.model_copy(update={"usage": _usage(jobs, request.n, token_count)})
-
-    def _echo(self, request: CompletionRequest, index: int) -> str:
-        prompt = request.prompts[index // request.n]
-        return prompt if isinstance(prompt, str) else decode(self._tokenizer, prompt)
-
-    # Chat
-
-    def chat_jobs(self, request: ChatCompletionRequest) -> list[Job]:
-        """Check the request and return its n jobs; with no limit, an answer takes what is left."""
-        self._check_model(request.model)
-        prompt = self._checked_prompt(chat_prompt(self._tokenizer, request.messages))
-        room = self.engine.context_tokens - len(prompt) + 1
-        max_tokens = request.max_completion_tokens or request.max_tokens
-        if max_tokens is None:
-            max_tokens = max(1, min(room, self._limits.max_output_tokens))
-        return self._jobs(request, prompt, max_tokens)
-
-    async def chat(self, request: ChatCompletionRequest) -> ChatCompletion:
-        """Answer a request without stream."""
-        jobs = self.chat_jobs(request)
-        generated = await self._generate(jobs)
-        top = request.top_logprobs or 0
-        scores = await self._score(jobs, generated, top) if request.logprobs else []
-        choices = []
-        for index, (job, result) in enumerate(zip(jobs, generated, strict=True)):
-            choice = ChatChoice(
-                finish_reason=result.finish_reason,
-                index=index,
-                message=AnswerMessage(content=result.text),
-            )
-            if request.logprobs:
-                choice.logprobs = logprobs.chat_logprobs(
-                    self._names, job.prompt, result.token_ids, scores[index], top=top
-                )
-            choices.append(choice)
-        usage = _usage(jobs, request.n, sum(len(result.tokens) for result in generated))
-        return ChatCompletion(choices=choices, model=self._model_name, usage=usage)
-
-    async def stream_chat(
-        self, request: ChatCompletionRequest, jobs: Sequence[Job]
-    ) -> AsyncGenerator[ChatCompletionChunk]:
-        """Yield the events of a stream: the role first, then text, then the finish reason."""
-        whole = ChatCompletion(choices=[], model=self._model_name, usage=_usage(jobs, 1, 0))
-        head = ChatCompletionChunk(
-            id=whole.id, choices=[], created=whole.created, model=whole.model
+    def adapter_of(self, name: str | None) -> str:
+        """Return the adapter that a model's name asks for; None asks for the base."""
+        if name is None or name == self.model_name:
+            return BASE
+        base, adapter = name[: len(self.model_name) + 1], name[len(self.model_name) + 1 :]
+        if base == f"{self.model_name}:" and adapter in self.engine.adapter_names():
+            return adapter
+        raise RequestError(
+            "no such model here; GET /v1/models lists them",
+            "model",
+            status=404,
+            code="model_not_found",
         )
-        for index in range(len(jobs)):
-            delta = Delta(role="assistant", content="")
-            choice = ChatChunkChoice(delta=delta, finish_reason=None, index=index)
-            yield head.model_copy(update={"choices": [choice]})
-        token_count = 0
-        async with aclosing(self._run(jobs)) as pieces:
-            async for piece in pieces:
-                token_count += len(piece.tokens)
-                if piece.text or piece.finish_reason:
-                    choice = ChatChunkChoice(
-                        delta=Delta(content=piece.text or None),
-                        finish_reason=piece.finish_reason,
-                        index=piece.index,
-                    )
-                    yield head.model_copy(update={"choices": [choice]})
-        if request.stream_options and request.stream_options.include_usage:
-            yield head.model_copy(update={"usage": _usage(jobs, request.n, token_count)})
 
-    # What both share
+    def _card(self, name: str) -> ModelCard:
+        return ModelCard(id=name, created=self._created, root=self.model_name)
 
-    def _check_model(self, name: str) -> None:
-        if name != self._model_name:
-            raise RequestError(
-                f"no model {name!r} here; there is {self._model_name!r}",
-                "model",
-                status=404,
-                code="model_not_found",
-            )
+    # Prompts
 
-    def _prompt_tokens(self, prompt: str | list[int]) -> list[int]:
-        tokens = self._tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
-        return self._checked_prompt(tokens)
+    def prompt_tokens(self, prompt: str | list[int], field: str) -> list[int]:
+        """Return the tokens of a text or a list of tokens, checked; ``field`` is blamed."""
+        tokens = self.tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
+        return self.accepted(tokens, field)
 
-    def _checked_prompt(self, tokens: list[int]) -> list[int]:
+    def accepted(self, tokens: list[int], field: str) -> list[int]:
+        """Return a prompt that the engine can take, and count its tokens."""
         if not tokens:
-            raise RequestError("a prompt has no tokens", "prompt")
-        size = self.engine.vocabulary_size
-        if not 0 <= min(tokens) <= max(tokens) < size:
-            raise RequestError(f"a token id is outside 0 ... {size - 1}", "prompt")
-        most = min(self._limits.max_prompt_tokens, self.engine.context_tokens)
+            raise RequestError("a prompt has no tokens", field)
+        self.check_token_ids(tokens, field)
+        most = min(self.limits.max_prompt_tokens, self.engine.context_tokens)
         if len(tokens) > most:
             raise RequestError(
                 f"the prompt has {len(tokens)} tokens; at most {most} are taken",
-                "prompt",
+                field,
                 code="context_length_exceeded",
             )
+        self.metrics.prompt_accepted(len(tokens))
         return tokens
 
-    def _jobs(
+    def check_token_ids(self, tokens: Sequence[int], field: str) -> None:
+        size = self.engine.vocabulary_size
+        if tokens and not 0 <= min(tokens) <= max(tokens) < size:
+            raise RequestError(f"a token id is outside 0 ... {size - 1}", field)
+
+    # Jobs
+
+    def jobs(
         self,
         request: CompletionRequest | ChatCompletionRequest,
         prompt: list[int],
+        *,
         max_tokens: int,
+        choices: int,
+        top: int | None,
     ) -> list[Job]:
-        if max_tokens > self._limits.max_output_tokens:
+        """Return the jobs of one prompt, one a choice. ``top``: as ``GenerationJob`` has it."""
+        if max_tokens > self.limits.max_output_tokens:
             raise RequestError(
-                f"max_tokens is {max_tokens}; at most {self._limits.max_output_tokens} are taken",
+                f"max_tokens is {max_tokens}; at most {self.limits.max_output_tokens} are taken",
                 "max_tokens",
             )
         # The last generated token is never read again, so it needs no position.
@@ -264,64 +153,49 @@ class Service:
                 Sampling(request.temperature, request.top_p, seed, choice),
                 max_tokens,
                 request.stop,
+                self.adapter_of(request.model),
+                guide_of(request),
+                next(iter(request.guide_fields), None),
+                top,
             )
-            for choice in range(request.n)
+            for choice in range(choices)
         ]
 
-    def _run(self, jobs: Sequence[Job]) -> AsyncGenerator[Piece]:
-        return run_jobs(self.engine, self._tokenizer, jobs, self._limits.request_timeout_s)
+    async def run(self, jobs: Sequence[Job]) -> AsyncGenerator[Piece]:
+        """Yield the pieces of all jobs as they come, see ``run_jobs``, and count them."""
+        begun: float | None = time.monotonic()
+        pieces = run_jobs(self.engine, self.tokenizer, jobs, self.limits.request_timeout_s)
+        async with aclosing(pieces):
+            async for piece in pieces:
+                if piece.tokens and begun is not None:
+                    self.metrics.first_token_after(time.monotonic() - begun)
+                    begun = None
+                self.metrics.tokens_generated(len(piece.tokens))
+                yield piece
 
-    async def _generate(self, jobs: Sequence[Job]) -> list[Generated]:
+    async def generate(self, jobs: Sequence[Job]) -> list[Generated]:
+        """Return what the jobs generated, each as a whole."""
         generated = [Generated() for _ in jobs]
-        async with aclosing(self._run(jobs)) as pieces:
+        async with aclosing(self.run(jobs)) as pieces:
             async for piece in pieces:
                 generated[piece.index].add(piece)
         return generated
 
-    async def _score(
-        self, jobs: Sequence[Job], generated: Sequence[Generated], top: int
-    ) -> list[Score]:
-        sequences = [
-            ScoreJob(job.prompt + result.token_ids, top=max(top, 1), adapter=job.adapter)
-            for job, result in zip(jobs, generated, strict=True)
-        ]
+    async def score(self, jobs: Sequence[ScoreJob]) -> list[Score]:
+        """Score within the time that a request may take."""
+        return await self.within_time(self.engine.score(jobs))
+
+    async def within_time(self, answer: Awaitable[Answer]) -> Answer:
+        """Await one answer of the engine; ``RequestError`` (504) when it takes too long."""
         try:
-            async with asyncio.timeout(self._limits.request_timeout_s):
-                return await self.engine.score(sequences)
+            async with asyncio.timeout(self.limits.request_timeout_s):
+                return await answer
         except TimeoutError:
-            raise timed_out(self._limits.request_timeout_s) from None
-
-    async def _score_only(
-        self, jobs: Sequence[Job], top: int
-    ) -> tuple[list[Generated], list[Score]]:
-        """Serve a log-likelihood request by its scoring pass alone: one forward pass, no cache."""
-        generated = [Generated() for _ in jobs]
-        scores = await self._score(jobs, generated, top)
-        for job, result, score in zip(jobs, generated, scores, strict=True):
-            if job.max_tokens == 1:
-                token, _ = score.following[0]
-                ended = token in self.engine.end_tokens
-                result.add(
-                    Piece(
-                        0,
-                        decode(self._tokenizer, [token]),
-                        [NewToken(token)],
-                        "stop" if ended else "length",
-                    )
-                )
-        return generated, [
-            score.with_next() if result.tokens else score
-            for result, score in zip(generated, scores, strict=True)
-        ]
+            raise timed_out(self.limits.request_timeout_s) from None
 
 
-def _is_scoring(request: CompletionRequest) -> bool:
-    """Greedy and at most one token: what lm-eval asks for a log-likelihood."""
-    greedy = Sampling(request.temperature).greedy
-    return request.max_tokens <= 1 and greedy and not request.stop
-
-
-def _usage(jobs: Sequence[Job], choices_per_prompt: int, completion_tokens: int) -> Usage:
+def usage(jobs: Sequence[Job], choices_per_prompt: int, completion_tokens: int) -> Usage:
+    """Count every prompt once and every generated token."""
     prompt_tokens = sum(len(job.prompt) for job in jobs[::choices_per_prompt])
     return Usage(
         completion_tokens=completion_tokens,

@@ -110,14 +110,18 @@ class TokenNames:
         return text
 
 
-def text_offsets(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[int]) -> list[int]:
-    """Return, per token, where its text begins in the text of all, in characters.
+class TextOffsets:
+    """Say where each token's text begins in the text of all, in characters, token by token.
 
     A token inside a character begins where the character does; special tokens take no room.
     """
-    detokenizer = Detokenizer(tokenizer)
-    offsets, length = [], 0
-    for token in tokens:
-        offsets.append(length)
-        length += len(detokenizer.add(token))
-    return offsets
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._detokenizer = Detokenizer(tokenizer)
+        self._length = 0
+
+    def add(self, token: int) -> int:
+        """Return the place of the next token."""
+        place = self._length
+        self._length += len(self._detokenizer.add(token))
+        return place

@@ -31,7 +31,7 @@ def ask(
     engine: TransformersEngine, config: ServingConfig, method: str, path: str, **options: Any
 ) -> httpx.Response:
     async def send() -> httpx.Response:
-        transport = httpx.ASGITransport(create_api(Service.of(engine, config), None))
+        transport = httpx.ASGITransport(create_api(Service.of(engine, config)))
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
             return await client.request(method, path, **options)
 
@@ -62,5 +62,6 @@ def test_a_stopped_engine_is_an_error_and_is_unhealthy(
     engine.close()
     assert ask(engine, config, "GET", "/health").status_code == 503
     response = ask(engine, config, "POST", "/v1/completions", json=BODY)
-    assert response.status_code == 500
+    assert response.status_code == 503
+    assert response.headers["retry-after"]
     assert response.json()["error"]["type"] == "server_error"

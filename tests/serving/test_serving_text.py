@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.text import Detokenizer, StopScanner, TokenNames, decode, text_offsets
+from serving.text import Detokenizer, StopScanner, TextOffsets, TokenNames, decode
 
 if TYPE_CHECKING:
     from conftest import Small
@@ -65,7 +65,8 @@ def test_token_names_are_distinct(small: Small) -> None:
 @given(text=st.text("aé患🩺 .", max_size=20))
 def test_offsets_point_at_the_text_of_each_token(small: Small, text: str) -> None:
     tokens = small.tokenizer.encode(text)
-    offsets = text_offsets(small.tokenizer, tokens)
+    places = TextOffsets(small.tokenizer)
+    offsets = [places.add(token) for token in tokens]
     names = TokenNames(small.tokenizer)
     assert offsets == sorted(offsets)
     for token, offset in zip(tokens, offsets, strict=True):

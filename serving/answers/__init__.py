@@ -1,0 +1,1 @@
+"""Requests to answers, one file a route: the endpoint's behaviour apart from HTTP and Ray."""
