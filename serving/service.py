@@ -127,6 +127,7 @@ class Service:
         request: CompletionRequest | ChatCompletionRequest,
         prompt: list[int],
         *,
+        adapter: str,
         max_tokens: int,
         choices: int,
         top: int | None,
@@ -147,15 +148,16 @@ class Service:
                 code="context_length_exceeded",
             )
         seed = secrets.randbits(64) if request.seed is None else request.seed % 2**64
+        guide, guide_field = guide_of(request), next(iter(request.guide_fields), None)
         return [
             Job(
                 prompt,
                 Sampling(request.temperature, request.top_p, seed, choice),
                 max_tokens,
                 request.stop,
-                self.adapter_of(request.model),
-                guide_of(request),
-                next(iter(request.guide_fields), None),
+                adapter,
+                guide,
+                guide_field,
                 top,
             )
             for choice in range(choices)

@@ -22,14 +22,16 @@ from serving.service import Service, usage
 
 def chat_jobs(service: Service, request: ChatCompletionRequest) -> list[Job]:
     """Check the request and return its n jobs; with no limit, an answer takes what is left."""
-    service.adapter_of(request.model)
+    adapter = service.adapter_of(request.model)
     prompt = service.accepted(chat_prompt(service.tokenizer, request.messages), "messages")
     room = service.engine.context_tokens - len(prompt) + 1
     max_tokens = request.max_completion_tokens or request.max_tokens
     if max_tokens is None:
         max_tokens = max(1, min(room, service.limits.max_output_tokens))
     top = request.top_logprobs or 0 if request.logprobs else None
-    return service.jobs(request, prompt, max_tokens=max_tokens, choices=request.n, top=top)
+    return service.jobs(
+        request, prompt, adapter=adapter, max_tokens=max_tokens, choices=request.n, top=top
+    )
 
 
 async def chat(service: Service, request: ChatCompletionRequest) -> ChatCompletion:

@@ -16,7 +16,7 @@ from serving.text import TextOffsets, decode
 
 def completion_jobs(service: Service, request: CompletionRequest) -> list[Job]:
     """Check the request and return its jobs: those of the first prompt, of the second, ..."""
-    service.adapter_of(request.model)
+    adapter = service.adapter_of(request.model)
     ranked = request.generated_choices > request.n
     top = 0 if ranked and request.logprobs is None else request.logprobs
     return [
@@ -25,6 +25,7 @@ def completion_jobs(service: Service, request: CompletionRequest) -> list[Job]:
         for job in service.jobs(
             request,
             service.prompt_tokens(prompt, "prompt"),
+            adapter=adapter,
             max_tokens=request.max_tokens,
             choices=request.generated_choices,
             top=top,

@@ -32,19 +32,23 @@ def encode_question(
     """Return the tokens of the prompt, and of each option after it (none where they merge).
 
     Blanks at the prompt's end move to the option's beginning, where most tokenizers keep them. An
-    option's tokens are those of both texts together from where the prompt's own end. An empty
-    prompt is the token that begins texts, or the one that ends them; ``ValueError`` without both.
+    option's tokens are those of both texts together from where the prompt's own end. A prompt that
+    begins with the token that begins texts gets no second one. An empty prompt is that token, or
+    the one that ends texts; ``ValueError`` without both.
     """
     kept = prompt.rstrip()
     moved = prompt[len(kept) :]
-    texts = [kept, *[kept + moved + option for option in options]]
-    before, *wholes = tokenizer(texts, add_special_tokens=add_special_tokens)["input_ids"]
-    if kept:
-        return before, [whole[len(before) :] for whole in wholes]
     begin = tokenizer.bos_token_id
     begin = tokenizer.eos_token_id if begin is None else begin
-    if begin is None:
+    if not kept and begin is None:
         raise ValueError("the prompt is empty and the tokenizer has no token to begin with")
+    begun = not kept or (begin is not None and kept.startswith(tokenizer.decode([begin])))
+    texts = [kept, *[kept + moved + option for option in options]]
+    before, *wholes = tokenizer(texts, add_special_tokens=add_special_tokens and not begun)[
+        "input_ids"
+    ]
+    if kept:
+        return before, [whole[len(before) :] for whole in wholes]
     return [begin], [whole[1:] if whole[:1] == [begin] else whole for whole in wholes]
 
 

@@ -26,7 +26,7 @@ class ScoreRequest(Body):
     questions: Annotated[list[Question], Field(min_length=1, max_length=MOST_QUESTIONS)]
     add_special_tokens: bool = Field(
         default=True,
-        description="whether the tokenizer puts its own first token before the prompt",
+        description="whether the tokenizer puts its own first token before a prompt without it",
     )
 
 

@@ -225,6 +225,19 @@ def fuzzed(small: Small) -> TableEndpoint:
 @settings(deadline=None, max_examples=400)
 @given(data=st.data(), path=st.sampled_from(sorted(POSTS)))
 def test_no_body_is_a_fault(fuzzed: TableEndpoint, data: st.DataObject, path: str) -> None:
+    ask_something_wrong(fuzzed, data, path)
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=10_000)
+@given(data=st.data(), path=st.sampled_from(sorted(POSTS)))
+def test_ten_thousand_bodies_leave_it_well(
+    fuzzed: TableEndpoint, data: st.DataObject, path: str
+) -> None:
+    ask_something_wrong(fuzzed, data, path)
+
+
+def ask_something_wrong(fuzzed: TableEndpoint, data: st.DataObject, path: str) -> None:
     """A right body with some fields put wrong; JSON's own notation allows NaN and half pairs."""
     changed = data.draw(st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=3))
     content = json.dumps(POSTS[path] | changed).encode()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import processors
 from transformers import AutoTokenizer
 
 from serving.answers.scoring import encode_question
@@ -83,31 +84,51 @@ def test_an_empty_prompt_begins_as_a_text_does(endpoint: TableEndpoint) -> None:
 def by_lm_eval(
     tokenizer: Any, context: str, continuation: str, add_special_tokens: bool
 ) -> tuple[list[int], list[int]]:
-    """What ``TemplateLM._encode_pair`` of lm-eval 0.4 does, step by step."""
+    """What ``TemplateLM`` and ``HFLM`` of lm-eval 0.4.13 do, step by step."""
+    if context == "":
+        alone = tokenizer.encode(continuation, add_special_tokens=False)
+        first = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+        return ([first], alone) if alone[0] != first else (alone[:1], alone[1:])
     spaces = len(context) - len(context.rstrip())
     if spaces > 0:
         continuation = context[-spaces:] + continuation
         context = context[:-spaces]
+    if tokenizer.bos_token is not None and context.startswith(tokenizer.bos_token):
+        add_special_tokens = False
     whole = tokenizer.encode(context + continuation, add_special_tokens=add_special_tokens)
     before = tokenizer.encode(context, add_special_tokens=add_special_tokens)
     return before, whole[len(before) :]
 
 
-TEXT = st.text("aé患者 \n.ferv", max_size=12)
+TEXT = st.lists(st.sampled_from([*"aé患者 \n.ferv", "<begin>"]), max_size=12).map("".join)
+
+
+@pytest.fixture(scope="module")
+def beginning(small: Small) -> Any:
+    """A tokenizer that begins texts with a token of its own, as Llama's does."""
+    tokenizer = AutoTokenizer.from_pretrained(small.folder)
+    tokenizer.add_special_tokens({"bos_token": "<begin>"})
+    tokenizer._tokenizer.post_processor = processors.TemplateProcessing(
+        single="<begin> $A", special_tokens=[("<begin>", tokenizer.bos_token_id)]
+    )
+    assert tokenizer.encode("a")[0] == tokenizer.bos_token_id
+    return tokenizer
 
 
 @settings(deadline=None, max_examples=200)
 @given(
-    prompt=TEXT.filter(lambda text: text.strip()),
+    prompt=TEXT.filter(lambda text: text == "" or text.strip()),
     options=st.lists(TEXT.filter(bool), min_size=1, max_size=4),
     special=st.booleans(),
+    begins=st.booleans(),
 )
 def test_boundaries_are_those_of_lm_eval(
-    small: Small, prompt: str, options: list[str], special: bool
+    small: Small, beginning: Any, prompt: str, options: list[str], special: bool, begins: bool
 ) -> None:
-    before, afters = encode_question(small.tokenizer, prompt, options, add_special_tokens=special)
+    tokenizer = beginning if begins else small.tokenizer
+    before, afters = encode_question(tokenizer, prompt, options, add_special_tokens=special)
     for option, after in zip(options, afters, strict=True):
-        assert (before, after) == by_lm_eval(small.tokenizer, prompt, option, special)
+        assert (before, after) == by_lm_eval(tokenizer, prompt, option, special)
 
 
 def test_a_merge_over_the_boundary_is_cut_at_the_prompts_own_tokens(small: Small) -> None:
