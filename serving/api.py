@@ -11,8 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 
-from serving.auth import KeyVerifier, RequireKey
 from serving.engine import EngineStoppedError
 from serving.protocol import (
     ChatCompletionRequest,
@@ -26,11 +26,11 @@ from serving.service import Service
 MAX_PROBLEMS_SHOWN = 3
 
 
-def create_api(service: Service, verifier: KeyVerifier | None) -> FastAPI:
-    """Return the application that serves ``service``; without a verifier it is open."""
+def create_api(service: Service, middleware: Sequence[Middleware] | None = None) -> FastAPI:
+    """Return the application that serves ``service`` behind ``middleware``, outermost first."""
     api = FastAPI(title="medray", docs_url=None, redoc_url=None, openapi_url=None)
-    if verifier is not None:
-        api.add_middleware(RequireKey, verifier=verifier)
+    for layer in reversed(middleware or ()):
+        api.add_middleware(layer.cls, *layer.args, **layer.kwargs)
     _handle_errors(api)
 
     @api.get("/health")
