@@ -23,6 +23,8 @@ HEALTH = "/health"
 # go on serving, and the last known state is told.
 FRESH_S = 1.0
 CONTROLLER_TIMEOUT_S = 2.0
+# RECOVERING: a replica that goes on working while a new controller gets to know it.
+ANSWERING = ("RUNNING", "RECOVERING", "PENDING_MIGRATION")
 
 
 class HealthBoard:
@@ -78,18 +80,25 @@ class HealthBoard:
             if time.monotonic() - self._read_at >= FRESH_S:
                 with suppress(TimeoutError, RayError, RayServeException):
                     reading = asyncio.to_thread(_states)
-                    self._states = await asyncio.wait_for(reading, CONTROLLER_TIMEOUT_S)
+                    # Those that are gone have no route.
+                    self._states |= await asyncio.wait_for(reading, CONTROLLER_TIMEOUT_S)
                 self._read_at = time.monotonic()
         return self._states.get(application, False)
 
 
 def _states() -> dict[str, bool]:
-    return {name: _serves(state) for name, state in serve.status().applications.items()}
+    states = {name: _serves(state) for name, state in serve.status().applications.items()}
+    return {name: serves for name, serves in states.items() if serves is not None}
 
 
-def _serves(application: Any) -> bool:
-    """A replica of each deployment runs, or all is as it should be (scaled to zero)."""
-    return application.status == "RUNNING" or all(
-        deployment.replica_states.get("RUNNING", 0) > 0
-        for deployment in application.deployments.values()
-    )
+def _serves(application: Any) -> bool | None:
+    """A replica of each deployment answers, or all is as it should be (scaled to zero).
+
+    None: that is not known, for a controller that has just come back lists no replicas.
+    """
+    if application.status == "RUNNING":
+        return True
+    replicas = [deployment.replica_states for deployment in application.deployments.values()]
+    if not all(any(states.values()) for states in replicas):
+        return None
+    return all(any(states.get(state, 0) for state in ANSWERING) for states in replicas)
