@@ -59,13 +59,16 @@ class ScoreJob:
     """A whole sequence (>= 1 token) whose tokens' log-probabilities are wanted.
 
     ``first``: those before this place are not wanted, so jobs that share their beginning are
-    computed once up to there. ``top`` >= 1 alternatives a place.
+    computed once up to there. ``top`` >= 1 alternatives a place. ``following``: whether what may
+    come after the last token is wanted; if not, the last token itself costs nothing, and one-token
+    options after one prompt are a single sequence.
     """
 
     tokens: Sequence[int]
     first: int = 0
     top: int = 1
     adapter: str = BASE
+    following: bool = True
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Score:
 
     ``logprobs[i]`` and ``alternatives[i]`` belong to token ``first + i`` given the tokens before
     it; both are None for token 0, where nothing comes before. ``following`` is what may come after
-    the last token.
+    the last token; empty where the job did not ask for it.
     """
 
     logprobs: list[float | None]
