@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from jobs import curate
+from jobs import curate, serve
 from jobs.registry import JOBS
 from jobs.report import publish
 from jobs.status import status
@@ -95,25 +95,17 @@ def build_parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("status", parents=[common], help="tell what a workspace holds")
     verb.add_argument("workspace")
     verb.set_defaults(command=_status)
-    verb = verbs.add_parser("serve", parents=[common], help="serve a model folder over HTTP")
-    _add_serve_arguments(verb)
-    verb.set_defaults(command=_serve)
+    verb = verbs.add_parser(
+        "serve", parents=[common], help="serve a model over HTTP, or make a key"
+    )
+    serve.add_serve_arguments(verb)
+    verb.set_defaults(command=serve.answer)
     for job, text in JOB_VERBS.items():
         verb = verbs.add_parser(job, parents=[running], help=f"{text}: that part of a recipe")
         verb.set_defaults(command=_run, only_job=job)
         if job == "curate":
             curate.add_curate_arguments(verb)
     return parser
-
-
-def _add_serve_arguments(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("model", type=Path, help="folder of a Hugging Face model")
-    verb.add_argument("--adapter", type=Path, help="folder of a LoRA adapter to merge in")
-    verb.add_argument("--name", default="", help="model name that clients send")
-    verb.add_argument("--host", default="127.0.0.1", help="beyond loopback, a key is demanded")
-    verb.add_argument("--port", type=int, default=8000, help="0: any free one")
-    verb.add_argument("--replicas", type=int, default=1, help="most replicas, by load")
-    verb.add_argument("--gpus", type=float, default=0.0, help="GPUs of a replica")
 
 
 def _load(options: argparse.Namespace) -> Recipe:
@@ -199,31 +191,6 @@ def _status(options: argparse.Namespace) -> int:
         for name, stage in stages.items():
             told = " ".join(f"{key}={value}" for key, value in stage.items() if key != "state")
             print(f"{name:>12}  {stage['state']:<10} {told}")
-    return EXIT_DONE
-
-
-def _serve(options: argparse.Namespace) -> int:
-    """Serve one model folder until interrupted."""
-    from jobs.benchmark import serving_errors
-    from serving.app import run_forever
-    from serving.config import Autoscaling, ServingConfig
-
-    ray = RayRuntime()
-    with serving_errors("serve"):
-        config = ServingConfig(
-            model=options.model.absolute(),
-            adapter=options.adapter.absolute() if options.adapter else None,
-            model_name=options.name,
-            host=options.host,
-            port=options.port,
-            num_gpus=options.gpus,
-            autoscaling=Autoscaling(max_replicas=options.replicas),
-        )
-        ray.connect()
-        try:
-            run_forever(config)
-        finally:
-            ray.shutdown()
     return EXIT_DONE
 
 

@@ -14,7 +14,6 @@ from serving.answers.completions import complete, completion_jobs, stream_comple
 from serving.answers.embeddings import embed
 from serving.answers.scoring import score
 from serving.answers.tokens import detokenize, tokenize, tokenizer_info
-from serving.auth import KeyVerifier, RequireKey
 from serving.engine import EngineStoppedError
 from serving.errors import AnswerFaults, handle_errors
 from serving.metrics import Measured
@@ -46,14 +45,11 @@ GET_ERRORS = (429, 500, 503)
 POST_ERRORS = (400, 404, 413, 429, 500, 503, 504)
 
 
-def create_api(
-    service: Service, middleware: Sequence[Middleware] | KeyVerifier | None = None
-) -> FastAPI:
+def create_api(service: Service, middleware: Sequence[Middleware] = ()) -> FastAPI:
     """Return the application that serves ``service`` behind ``middleware``, outermost first.
 
     A middleware refuses a request by its own answer, or by raising ``RequestError`` or Starlette's
-    ``HTTPException`` (413, 429, ...), which is answered in OpenAI's shape. A verifier alone stands
-    for the middleware that wants its key.
+    ``HTTPException`` (413, 429, ...), which is answered in OpenAI's shape.
     """
     api = FastAPI(title="medray", docs_url=None, redoc_url=None, redirect_slashes=False)
     described(api)
@@ -61,9 +57,7 @@ def create_api(
     for router in (_generation(service), _reading(service), _about(service, api)):
         api.include_router(router)
     # The last one added is the outermost.
-    if isinstance(middleware, KeyVerifier):
-        middleware = [Middleware(RequireKey, verifier=middleware)]
-    for layer in reversed(middleware or ()):
+    for layer in reversed(middleware):
         api.add_middleware(layer.cls, *layer.args, **layer.kwargs)
     api.add_middleware(AnswerFaults)
     api.add_middleware(Measured, metrics=service.metrics)

@@ -29,6 +29,11 @@ class Autoscaling(BaseModel):
     downscale_delay_s: float = Field(
         default=600.0, ge=0, description="seconds of idleness before shrinking"
     )
+    downscale_to_zero_delay_s: float | None = Field(
+        default=None,
+        ge=0,
+        description="seconds of idleness before the last replica leaves; default: as the others",
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -81,6 +86,11 @@ class ServingConfig(BaseModel):
         default="MEDRAY_API_KEY",
         description="environment variable that holds the key clients must send",
     )
+    keys_file: Path | None = Field(
+        default=None,
+        description="YAML file of more keys: names, salted hashes, quotas; `medray serve "
+        "--new-key NAME` prints an entry",
+    )
 
     dtype: Literal["float32", "bfloat16", "auto"] = Field(
         default="auto", description="weights' type; auto: as the model's config says"
@@ -112,7 +122,24 @@ class ServingConfig(BaseModel):
         description="requests that wait; one more is answered 503 with Retry-After",
     )
     request_timeout_s: float = Field(
-        default=600.0, gt=0, description="longest time one request may take"
+        default=600.0, gt=0, description="longest time one request may take, its waiting included"
+    )
+    drain_timeout_s: float = Field(
+        default=60.0,
+        ge=0,
+        description="a replica that leaves, for a new version or for want of work, finishes its "
+        "requests for so long",
+    )
+    max_body_bytes: int = Field(
+        default=8 * 2**20, ge=1, description="largest body taken; a larger one is answered 413"
+    )
+    body_timeout_s: float = Field(
+        default=30.0, gt=0, description="longest time in which a body may arrive"
+    )
+    session_affinity: bool = Field(
+        default=False,
+        description="send requests with the same x-session-id header to the same replica, which "
+        "has their prefix in its cache; others are spread evenly, not by load",
     )
 
     @model_validator(mode="after")

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import ValidationError
 
-from serving.app import build_application
-from serving.auth import KeyVerifier, is_loopback, verifier_for
+from serving.application import build_application
 from serving.config import ServingConfig
+from serving.transformers_engine import load_model
+
+if TYPE_CHECKING:
+    from conftest import Small
 
 
 def test_the_model_is_named_after_its_folder() -> None:
@@ -28,29 +34,21 @@ def test_contradictions_are_named(fields: dict[str, object], message: str) -> No
         ServingConfig.model_validate({"model": "m"} | fields)
 
 
-def test_listening_beyond_loopback_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MEDRAY_TEST_KEY", raising=False)
-    config = ServingConfig(model=Path("m"), host="0.0.0.0", api_key_environment="MEDRAY_TEST_KEY")
-    with pytest.raises(ValueError, match=r"host 0\.0\.0\.0 .* MEDRAY_TEST_KEY is not set"):
-        build_application(config)
-    monkeypatch.setenv("MEDRAY_TEST_KEY", "secret")
-    assert verifier_for(config.host, config.api_key_environment) is not None
-
-
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"holds no config\.json"):
         build_application(ServingConfig(model=tmp_path))
 
 
-def test_loopback() -> None:
-    assert all(is_loopback(host) for host in ("127.0.0.1", "127.1.2.3", "::1", "localhost"))
-    assert not any(is_loopback(host) for host in ("0.0.0.0", "::", "10.0.0.1", "example.org"))
-
-
-def test_a_verifier_knows_the_key_and_does_not_hold_it() -> None:
-    verifier = KeyVerifier.of("geheim-鍵")
-    assert verifier.accepts("geheim-鍵")
-    assert not verifier.accepts("geheim")
-    assert not verifier.accepts("")
-    assert "geheim" not in repr(verifier)
-    assert KeyVerifier.of("a").digest != KeyVerifier.of("a").digest
+def test_code_that_a_model_folder_brings_is_not_run(small: Small, tmp_path: Path) -> None:
+    folder, trace = tmp_path / "model", tmp_path / "was-run"
+    shutil.copytree(small.folder, folder)
+    about = json.loads((folder / "config.json").read_text())
+    about |= {
+        "model_type": "unheard-of",
+        "auto_map": {"AutoConfig": "code.Config", "AutoModelForCausalLM": "code.Model"},
+    }
+    (folder / "config.json").write_text(json.dumps(about))
+    (folder / "code.py").write_text(f"open({str(trace)!r}, 'w')")
+    with pytest.raises(ValueError, match=r"trust_remote_code|unheard-of"):
+        load_model(ServingConfig(model=folder))
+    assert not trace.exists()
