@@ -1,41 +1,39 @@
-"""The engine that needs nothing but transformers: continuous batching, and direct scoring."""
+"""The engine that needs nothing but transformers: continuous batching, and packed scoring."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import threading
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any
 
-import torch
 from peft import PeftModel
 from transformers import (
     AutoModelForCausalLM,
-    ContinuousBatchingConfig,
-    GenerationConfig,
+    AutoTokenizer,
     PreTrainedModel,
+    PreTrainedTokenizerBase,
 )
 from transformers.utils import logging as transformers_logging
 
+from medray.storage.location import Location
+from serving.adapters import AdapterStore
+from serving.batching import ScoringThread
 from serving.config import CACHE_BLOCK_TOKENS, ServingConfig
+from serving.continuous import Batches
+from serving.drawing import Task
 from serving.engine import (
     BASE,
-    Alternatives,
     EngineStoppedError,
     GenerationJob,
     NewToken,
     Score,
     ScoreJob,
 )
-from serving.sampling import sampling_processors
-
-# Memory for the logits of one scoring pass. A row longer than this goes alone.
-SCORE_LOGITS_BYTES = 256 * 2**20
-
-# The dispatcher looks this often whether the generation loop still lives, when no token comes.
-DISPATCH_POLL_S = 0.1
+from serving.guides import GuideCompiler
+from serving.lora import LoraModel
+from serving.scoring import EmbedJob, Result, Scorer, Work
 
 
 def load_model(config: ServingConfig) -> PreTrainedModel:
@@ -62,15 +60,24 @@ def load_model(config: ServingConfig) -> PreTrainedModel:
 class TransformersEngine:
     """Serve one model by transformers' continuous batching.
 
-    All generation, greedy and sampled, shares one batch; each request has its own temperature,
-    top-p and seed (``serving.sampling``). Only the end tokens are read of generation_config.json:
-    its penalties and defaults are not applied, the request says everything. Greedy output equals
-    ``model.generate`` one by one. Scoring runs plain padded forward passes in a second thread, at
-    the same time as generation: the model itself holds no state.
+    All generation, greedy and sampled, guided and not, of all adapters, shares one batch
+    (``serving.drawing``). Only the end tokens are read of generation_config.json: its penalties and
+    defaults are not applied, the request says everything. Greedy output equals ``model.generate``
+    one by one. Prompts share the cache's pages of a common beginning. Scoring and embedding run in
+    a second thread, at the same time as generation (``serving.scoring``): the model itself holds no
+    state.
     """
 
-    def __init__(self, model: PreTrainedModel, *, num_blocks: int, max_batch_tokens: int) -> None:
-        self._model = model
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        *,
+        num_blocks: int,
+        max_batch_tokens: int,
+        tokenizer: PreTrainedTokenizerBase | None = None,
+        adapters: str | Location | None = None,
+        loaded_adapters: int = 8,
+    ) -> None:
         text_config = model.config.get_text_config()
         self._vocabulary_size: int = text_config.vocab_size
         # Models without positions (ALiBi) are bounded by the cache alone.
@@ -80,28 +87,20 @@ class TransformersEngine:
         end = model.generation_config.eos_token_id
         self._end_tokens = frozenset([] if end is None else [end] if isinstance(end, int) else end)
 
-        # Its warnings show the first tokens of prompts.
-        transformers_logging.set_verbosity_error()
-        self._manager = model.init_continuous_batching(
-            generation_config=GenerationConfig(
-                do_sample=False, eos_token_id=sorted(self._end_tokens) or -1
-            ),
-            continuous_batching_config=ContinuousBatchingConfig(
-                page_size=CACHE_BLOCK_TOKENS,
-                num_blocks=num_blocks,
-                max_batch_tokens=max_batch_tokens,
-                use_async_batching=False,
-                use_cuda_graph=False,
-                auto_switch_to_flash=False,  # one attention for generation and scoring
-            ),
+        transformers_logging.set_verbosity_error()  # its warnings show the first tokens of prompts
+        lora = LoraModel(model)
+        self._adapters = AdapterStore(lora, adapters, loaded_adapters)
+        self._guides = GuideCompiler(tokenizer, self._vocabulary_size, self._end_tokens)
+        self._scoring = ScoringThread(Scorer(model, lora))
+        self._batches = Batches(
+            model,
+            lora,
+            end_tokens=sorted(self._end_tokens),
+            num_blocks=num_blocks,
+            max_batch_tokens=max_batch_tokens,
         )
-        self._manager.logit_processor = sampling_processors()
-        self._manager.start()
+        self._batches.start()
         self._numbers = itertools.count()
-        self._listeners: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Queue[Any]]] = {}
-        self._dispatcher = threading.Thread(target=self._dispatch, name="dispatch", daemon=True)
-        self._dispatcher.start()
-        self._scorer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="score")
 
     @classmethod
     def load(cls, config: ServingConfig) -> TransformersEngine:
@@ -110,6 +109,11 @@ class TransformersEngine:
             load_model(config),
             num_blocks=config.num_blocks,
             max_batch_tokens=config.max_batch_tokens,
+            tokenizer=AutoTokenizer.from_pretrained(
+                config.model, local_files_only=True, trust_remote_code=False
+            ),
+            adapters=config.adapters,
+            loaded_adapters=config.loaded_adapters,
         )
 
     @property
@@ -125,120 +129,96 @@ class TransformersEngine:
         return self._end_tokens
 
     def adapter_names(self) -> list[str]:
-        return []
+        return self._adapters.names()
 
     def healthy(self) -> bool:
-        return self._manager.is_running() and self._dispatcher.is_alive()
+        return bool(self._batches.is_running())
 
     async def generate(self, job: GenerationJob) -> AsyncGenerator[list[NewToken]]:
-        request_id = f"request-{next(self._numbers)}"
+        guide = None
+        if job.guide is not None:
+            guide = await asyncio.to_thread(self._guides.compile, job.guide)
+        async with self._adapters.use(job.adapter) as adapter:
+            task = Task(job.sampling, job.top, adapter, guide)
+            async with aclosing(self._run(job, task)) as stream:
+                async for tokens in stream:
+                    yield tokens
+
+    async def _run(self, job: GenerationJob, task: Task) -> AsyncGenerator[list[NewToken]]:
+        request_id = f"{0 if task.adapter is None else task.adapter.number}-{next(self._numbers)}"
         outputs: asyncio.Queue[Any] = asyncio.Queue()
-        self._listeners[request_id] = (asyncio.get_running_loop(), outputs)
+        self._batches.deliveries.listen(request_id, outputs.put_nowait)
         finished = False
         seen = 0
         try:
-            if not self.healthy():
-                raise EngineStoppedError("the generation loop has ended")
-            self._manager.add_request(
+            added = self.healthy() and self._batches.add_request(
                 list(job.prompt),
                 request_id=request_id,
                 max_new_tokens=job.max_tokens,
                 streaming=True,
-                sampling=job.sampling,
+                task=task,
             )
+            if not added:
+                raise EngineStoppedError("the generation loop has ended")
             while not finished:
                 output = await outputs.get()
                 if output is None or output.error is not None:
                     raise EngineStoppedError("the generation loop ended during this request")
+                if task.fault is not None:
+                    raise ValueError(task.fault)
                 finished = output.is_finished()
-                tokens, seen = output.generated_tokens[seen:], len(output.generated_tokens)
+                end = self._end(task)
+                tokens = output.generated_tokens[seen:end]
                 if tokens:
-                    yield [NewToken(token) for token in tokens]
+                    first, seen = seen, seen + len(tokens)
+                    if task.top is None:
+                        yield [NewToken(token) for token in tokens]
+                    else:
+                        yield task.tokens[first:seen]
+                if seen == end:
+                    break
         finally:
-            del self._listeners[request_id]
+            self._batches.deliveries.forget(request_id)
             if not finished:
-                self._manager.cancel_request(request_id)
+                self._batches.cancel_request(request_id)
 
-    def _dispatch(self) -> None:
-        """Carry outputs from the generation thread to the event loops that wait for them.
-
-        transformers' own result handlers would leak: they are not removed on cancellation.
-        """
-        while self._manager.is_running():
-            output = self._manager.get_result(timeout=DISPATCH_POLL_S)
-            listener = output and self._listeners.get(output.request_id)
-            if listener:
-                loop, outputs = listener
-                loop.call_soon_threadsafe(outputs.put_nowait, output)
-        for loop, outputs in list(self._listeners.values()):
-            loop.call_soon_threadsafe(outputs.put_nowait, None)
+    def _end(self, task: Task) -> int | None:
+        """Return how many tokens an ended guide took, where the model has no end token to tell."""
+        if task.guide is None or self._end_tokens or not task.guide.ended:
+            return None
+        return task.guide.taken
 
     async def score(self, jobs: Sequence[ScoreJob]) -> list[Score]:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._scorer, self._score, jobs)
+        return await self._scored(jobs, [job.adapter for job in jobs])
 
     async def embed(
         self, sequences: Sequence[Sequence[int]], adapter: str = BASE
     ) -> list[list[float]]:
-        raise NotImplementedError
+        return await self._scored(
+            [EmbedJob(tokens) for tokens in sequences], [adapter] * len(sequences)
+        )
 
-    def _score(self, jobs: Sequence[ScoreJob]) -> list[Score]:
-        scores: dict[int, Score] = {}
-        sequences = [job.tokens for job in jobs]
-        top = max(job.top for job in jobs)
-        for batch in self._batches(sequences):
-            rows = [sequences[index] for index in batch]
-            scores.update(zip(batch, score_batch(self._model, rows, top), strict=True))
-        return [scores[index] for index in range(len(sequences))]
+    async def _scored(
+        self, jobs: Sequence[ScoreJob | EmbedJob], adapters: Sequence[str]
+    ) -> list[Any]:
+        """Hold one adapter at a time: a call that waits for a second one would block the others."""
 
-    def _batches(self, sequences: Sequence[Sequence[int]]) -> Iterator[list[int]]:
-        """Yield indices of sequences of similar length whose padded logits fit the memory bound."""
-        batch_tokens = SCORE_LOGITS_BYTES // (4 * self._vocabulary_size)
-        batch: list[int] = []
-        for index in sorted(range(len(sequences)), key=lambda index: -len(sequences[index])):
-            # Longest first, so the first row of a batch gives its padded length.
-            if batch and (len(batch) + 1) * len(sequences[batch[0]]) > batch_tokens:
-                yield batch
-                batch = []
-            batch.append(index)
-        if batch:
-            yield batch
+        async def of(name: str) -> list[Result]:
+            async with self._adapters.use(name) as adapter:
+                works = [
+                    Work(job, adapter)
+                    for job, own in zip(jobs, adapters, strict=True)
+                    if own == name
+                ]
+                return await asyncio.wrap_future(self._scoring.submit(works))
+
+        names = list(dict.fromkeys(adapters))
+        results = dict(zip(names, map(iter, await asyncio.gather(*map(of, names))), strict=True))
+        return [next(results[name]) for name in adapters]
 
     def close(self) -> None:
         """Stop at once: requests in flight fail with ``EngineStoppedError``."""
-        if self._manager.is_running():
-            self._manager.stop(block=True, hard_stop=True)
-        self._dispatcher.join()
-        self._scorer.shutdown(wait=True)
-
-
-@torch.inference_mode()
-def score_batch(
-    model: PreTrainedModel, sequences: Sequence[Sequence[int]], top: int
-) -> list[Score]:
-    """Score ``sequences`` by one forward pass, padded on the right to (rows, longest)."""
-    lengths = [len(sequence) for sequence in sequences]
-    tokens = torch.zeros(len(sequences), max(lengths), dtype=torch.long)
-    mask = torch.zeros_like(tokens)
-    for row, sequence in enumerate(sequences):
-        tokens[row, : lengths[row]] = torch.tensor(sequence)
-        mask[row, : lengths[row]] = 1
-    tokens, mask = tokens.to(model.device), mask.to(model.device)
-    logits = model(input_ids=tokens, attention_mask=mask, use_cache=False).logits
-    return [
-        _score_row(logits[row, :length].float(), tokens[row, 1:length], top)
-        for row, length in enumerate(lengths)
-    ]
-
-
-def _score_row(logits: torch.Tensor, targets: torch.Tensor, top: int) -> Score:
-    """Read a ``Score`` off logits (tokens, vocabulary) and the targets (tokens - 1,)."""
-    totals = logits.logsumexp(-1, keepdim=True)
-    logprobs = logits[:-1].gather(1, targets[:, None]) - totals[:-1]
-    best = logits.topk(top)
-    values = (best.values - totals).tolist()
-    rows: list[Alternatives] = [
-        list(zip(ids, row, strict=True))
-        for ids, row in zip(best.indices.tolist(), values, strict=True)
-    ]
-    return Score([None, *logprobs[:, 0].tolist()], [None, *rows[:-1]], rows[-1])
+        if self._batches.is_running():
+            self._batches.stop(block=True, hard_stop=True)
+        self._scoring.close()
+        self._adapters.close()
