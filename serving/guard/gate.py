@@ -18,7 +18,7 @@ from serving.guard.ledger import Verdict
 from serving.guard.record import CURRENT, AccessLog, RequestRecord, place_of
 
 # The page to try the endpoint is a form without secrets, which asks for the key itself.
-OPEN_PATHS = frozenset({"/health", "/"})
+OPEN_PATHS = frozenset({"/health", "/", "/docs"})
 # Longer than a replica of the accounts takes to come back.
 ACCOUNTS_TIMEOUT_S = 10.0
 

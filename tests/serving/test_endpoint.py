@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 PROMPT = "The patient has"
 MODEL = "small-llama"
-NO_LOGPROBS_YET = pytest.mark.xfail(
-    reason="TransformersEngine gives new tokens without their log-probabilities"
-)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +116,6 @@ def test_four_forms_of_prompts_give_one_answer(http: httpx.Client, small: Small)
     assert [choice["text"] for choice in echoed] == [PROMPT + one] * 2
 
 
-@NO_LOGPROBS_YET
 def test_logprobs_of_generated_tokens(client: openai.OpenAI, small: Small) -> None:
     answer = client.completions.create(
         model=MODEL, prompt=PROMPT, max_tokens=6, temperature=0, logprobs=3
@@ -199,7 +195,6 @@ def test_chat_streams_end_with_done(http: httpx.Client, client: openai.OpenAI) -
     assert events[-1]["choices"][0]["finish_reason"] == whole.choices[0].finish_reason
 
 
-@NO_LOGPROBS_YET
 def test_chat_is_the_completion_of_the_rendered_prompt(
     http: httpx.Client, client: openai.OpenAI
 ) -> None:
