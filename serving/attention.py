@@ -12,9 +12,9 @@ from serving.packing import Row, Unit, units
 
 NAME = "medray_serving"
 
-# What one more call of attention costs, in multiply-adds of its matrix products: 25 us at 20 G/s on
+# What one more call of attention costs, in multiply-adds of its matrix products: 10 us at 20 G/s on
 # one core; 20 us of launches at 20 T/s on a GPU.
-CALL_OPERATIONS = {"cpu": 5e5, "cuda": 4e8}
+CALL_OPERATIONS = {"cpu": 2e5, "cuda": 4e8}
 
 # Arguments by which some architectures change the scores; no layout knows them.
 UNKNOWN = ("softcap", "s_aux", "position_bias")

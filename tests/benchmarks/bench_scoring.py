@@ -1,64 +1,99 @@
-"""Log-probabilities by the serving engine against direct forward passes, one sequence each."""
+"""Exam questions by the serving engine against lm-eval's ``hf`` backend, on the same weights."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import torch
+from lm_eval.models.huggingface import HFLM
 from measure import compare
 from small_engine import SmallEngine, Tokens, small_engine, together
 
 from serving.engine import ScoreJob
 
-QUESTIONS = 16
-OPTIONS = range(1, 5)
-TOP = 1  # alternatives a token; an exam by option likelihood asks for one
+QUESTIONS = 64
+OPTIONS = 4
+BATCH_SIZES = (1, 4, 8, 16, 32, 64)
+
+# Each question's prompt and its options, as tokens.
+Exam = Sequence[tuple[Tokens, Sequence[Tokens]]]
 
 
-@torch.inference_mode()
-def score_directly(model: Any, sequences: Sequence[Tokens]) -> list[Any]:
-    """One forward pass a sequence: every token's log-probability and the best alternatives."""
-    scores = []
-    for sequence in sequences:
-        tokens = torch.tensor([sequence])
-        logprobs = model(tokens, use_cache=False).logits[0].log_softmax(-1)
-        best = logprobs.topk(TOP)
-        chosen = logprobs[:-1].gather(1, tokens[0, 1:, None])[:, 0]
-        scores.append((chosen.tolist(), best.indices.tolist(), best.values.tolist()))
-    return scores
+def exam_of(small: SmallEngine, first: int, longest: int) -> Exam:
+    """Cut questions of 40 to 100 tokens, with options of ``first`` to ``longest`` tokens."""
+    count = len(small.texts)
+    questions = []
+    for number in range(QUESTIONS):
+        prompt = small.texts[number % count][: 40 + (7 * number) % 61]
+        options = []
+        for option in range(OPTIONS):
+            size = first + (3 * number + option) % (longest - first + 1)
+            start = (5 * number + option) % 80  # so that options differ
+            options.append(small.texts[(number + option + 1) % count][start : start + size])
+        questions.append((prompt, options))
+    return questions
 
 
-def score_by_engine(small: SmallEngine, calls: Sequence[Sequence[Tokens]]) -> list[Any]:
-    """One concurrent call of the engine for each list of sequences; it pads and batches each."""
-    return together(small.engine.score([ScoreJob(row, top=TOP) for row in rows]) for rows in calls)
+def by_engine(small: SmallEngine, exam: Exam) -> list[list[float]]:
+    """Ask as medray's benchmark does: all questions at once, a call for each."""
+    calls = [
+        [ScoreJob([*prompt, *option], first=len(prompt), following=False) for option in options]
+        for prompt, options in exam
+    ]
+    answers = together(small.engine.score(jobs) for jobs in calls)
+    return [[sum(score.logprobs) for score in scores] for scores in answers]
+
+
+def by_harness(harness: Any, exam: Exam) -> list[list[float]]:
+    """Score through ``HFLM``, below its tokenisation."""
+    requests = [
+        (("", ""), list(prompt), list(option)) for prompt, options in exam for option in options
+    ]
+    answers = [logprob for logprob, _ in harness._loglikelihood_tokens(requests, disable_tqdm=True)]
+    return [answers[i : i + OPTIONS] for i in range(0, len(answers), OPTIONS)]
+
+
+def fastest(contestants: dict[int, Callable[[], object]]) -> int:
+    """Return the batch size that took the least CPU time in one run, after one not counted."""
+    seconds = {}
+    for size, run in contestants.items():
+        run()
+        start = time.process_time()
+        run()
+        seconds[size] = time.process_time() - start
+    return min(seconds, key=lambda size: seconds[size])
 
 
 def main() -> None:
-    print("bench_scoring: questions of 40 to 100 tokens, each with options of 3 to 12 tokens")
+    print(f"bench_scoring: {QUESTIONS} questions of 40 to 100 tokens x {OPTIONS} options")
     with small_engine() as small:
-        questions = [
-            [
-                [*small.texts[row][: 40 + 4 * row], *small.texts[-option][: 3 * option]]
-                for option in OPTIONS
-            ]
-            for row in range(QUESTIONS)
-        ]
-        sequences = [sequence for options in questions for sequence in options]
-        tokens = sum(map(len, sequences))
-        # The first is how medray's benchmark job asks.
-        for title, calls in (("a call for each question", questions), ("one call", [sequences])):
-            padded = sum(len(rows) * max(map(len, rows)) for rows in calls)
+        harnesses = {
+            size: HFLM(
+                pretrained=small.model,
+                tokenizer=small.tokenizer,
+                batch_size=size,
+                device="cpu",
+                max_length=2048,
+            )
+            for size in BATCH_SIZES
+        }
+        for title, longest in (("one-letter options", 1), ("options of 3 to 12 tokens", 12)):
+            exam = exam_of(small, min(3, longest), longest)
+            size = fastest({size: partial(by_harness, lm, exam) for size, lm in harnesses.items()})
+            pairs = zip(by_engine(small, exam), by_harness(harnesses[size], exam), strict=True)
+            apart = max(
+                abs(a - b) for mine, other in pairs for a, b in zip(mine, other, strict=True)
+            )
             compare(
-                f"{QUESTIONS} questions x {len(OPTIONS)} options, {title}; "
-                f"padding makes {padded / tokens:.2f} tokens of each",
+                f"{title}; log-likelihoods at most {apart:.1e} apart",
                 {
-                    "medray engine, score": partial(score_by_engine, small, calls),
-                    "forward passes, one by one": partial(score_directly, small.model, sequences),
+                    "medray engine, score": partial(by_engine, small, exam),
+                    f"lm-eval hf, batch size {size}": partial(by_harness, harnesses[size], exam),
                 },
-                tokens,
-                "tokens",
+                QUESTIONS,
+                "questions",
             )
 
 

@@ -1,4 +1,4 @@
-"""Generation by the serving engine against ``model.generate``: one by one, and left-padded."""
+"""Generation by the serving engine against ``model.generate``, left-padded: the ceiling."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from serving.engine import GenerationJob
 from serving.sampling import Sampling
 
 NEW_TOKENS = 64
-PROMPTS = 16
+CONCURRENCY = (1, 8, 32)
 
 
 def left_padded(model: Any, prompts: Sequence[Tokens]) -> list[list[int]]:
@@ -39,11 +39,13 @@ def one_by_one(model: Any, prompts: Sequence[Tokens]) -> list[list[int]]:
     return [left_padded(model, [prompt])[0] for prompt in prompts]
 
 
-def by_engine(small: SmallEngine, prompts: Sequence[Tokens]) -> list[list[int]]:
+def by_engine(
+    small: SmallEngine, prompts: Sequence[Tokens], top: int | None = None
+) -> list[list[int]]:
     """All prompts as concurrent greedy requests to the engine."""
 
     async def answer(prompt: Tokens) -> list[int]:
-        job = GenerationJob(prompt, Sampling(temperature=0), NEW_TOKENS)
+        job = GenerationJob(prompt, Sampling(temperature=0), NEW_TOKENS, top=top)
         return [new.token async for tokens in small.engine.generate(job) for new in tokens]
 
     return together(answer(prompt) for prompt in prompts)
@@ -52,20 +54,24 @@ def by_engine(small: SmallEngine, prompts: Sequence[Tokens]) -> list[list[int]]:
 def main() -> None:
     print("bench_serving: prompts of 16 to 76 tokens, greedy")
     with small_engine() as small:
-        prompts = [small.texts[row][: 16 + 4 * row] for row in range(PROMPTS)]
-        pairs = zip(by_engine(small, prompts), one_by_one(small.model, prompts), strict=True)
-        compare(
-            f"{PROMPTS} prompts x {NEW_TOKENS} tokens; answers of the engine equal to "
-            f"one by one: {sum(mine == other for mine, other in pairs)} of {PROMPTS}",
-            {
-                "medray engine, continuous batching": partial(by_engine, small, prompts),
-                "model.generate, one by one": partial(one_by_one, small.model, prompts),
-                "model.generate, left-padded": partial(left_padded, small.model, prompts),
-            },
-            PROMPTS * NEW_TOKENS,
-            "tokens",
-            rounds=3,
-        )
+        for concurrency in CONCURRENCY:
+            prompts = [
+                small.texts[row % len(small.texts)][row : row + 16 + (4 * row) % 61]
+                for row in range(concurrency)
+            ]
+            pairs = zip(by_engine(small, prompts), one_by_one(small.model, prompts), strict=True)
+            compare(
+                f"{concurrency} prompts x {NEW_TOKENS} tokens; answers of the engine equal to "
+                f"one by one: {sum(mine == other for mine, other in pairs)} of {concurrency}",
+                {
+                    "medray engine": partial(by_engine, small, prompts),
+                    "the same, with log-probabilities": partial(by_engine, small, prompts, 1),
+                    "model.generate, left-padded": partial(left_padded, small.model, prompts),
+                },
+                concurrency * NEW_TOKENS,
+                "tokens",
+                rounds=5,
+            )
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ class SmallEngine:
 
     engine: TransformersEngine
     model: Any
+    tokenizer: Any
     texts: list[list[int]]
 
 
@@ -45,7 +46,7 @@ def small_engine() -> Iterator[SmallEngine]:
     tokens = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
     engine = TransformersEngine(served, num_blocks=64, max_batch_tokens=256)
     try:
-        yield SmallEngine(engine, bare, [row for row in tokens if len(row) >= 100])
+        yield SmallEngine(engine, bare, tokenizer, [row for row in tokens if len(row) >= 100])
     finally:
         engine.close()
 

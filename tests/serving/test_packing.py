@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.packing import Row, pack, passes, shared_length, units
@@ -25,6 +25,7 @@ def packed(sequences: list[tuple[int, list[int]]]) -> tuple[Row, list[list[int]]
     return row, [sequences[i][1] for i in order], [owners[i] for i in order]
 
 
+@settings(deadline=None)
 @given(SEQUENCES)
 def test_every_sequence_is_found_in_the_row(sequences: list[tuple[int, list[int]]]) -> None:
     row, tokens, _ = packed(sequences)
@@ -33,6 +34,7 @@ def test_every_sequence_is_found_in_the_row(sequences: list[tuple[int, list[int]
         assert row.positions[places].tolist() == list(range(len(sequence)))
 
 
+@settings(deadline=None)
 @given(SEQUENCES)
 def test_a_beginning_stands_once_for_each_owner(sequences: list[tuple[int, list[int]]]) -> None:
     row, _, _ = packed(sequences)
@@ -42,6 +44,7 @@ def test_a_beginning_stands_once_for_each_owner(sequences: list[tuple[int, list[
     assert len(row.tokens) == len(beginnings)
 
 
+@settings(deadline=None)
 @given(SEQUENCES, st.sampled_from([0, 5, 40, 10**6]))
 def test_a_token_sees_what_comes_before_it_in_its_sequence(
     sequences: list[tuple[int, list[int]]], call_pairs: float
@@ -69,6 +72,7 @@ def test_a_call_that_costs_nothing_stands_alone_and_a_dear_one_takes_all() -> No
     assert [unit.end for unit in units(row, 100)] == [24, 44]
 
 
+@settings(deadline=None)
 @given(SEQUENCES, st.integers(1, 30))
 def test_passes_hold_every_sequence_once_and_keep_their_size(
     sequences: list[tuple[int, list[int]]], pass_tokens: int
@@ -81,6 +85,7 @@ def test_passes_hold_every_sequence_once_and_keep_their_size(
         assert len(row.tokens) <= pass_tokens or len(batch) == 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 1)), st.lists(st.integers(0, 1)))
 def test_shared_length_is_the_longest_common_beginning(one: list[int], other: list[int]) -> None:
     length = shared_length(numpy.array(one), numpy.array(other))
