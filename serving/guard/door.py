@@ -24,6 +24,9 @@ CALLBACK_VARIABLE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 CALLBACK = "serving.guard.door.middlewares"
 BODY_BYTES_VARIABLE = "MEDRAY_DOOR_BODY_BYTES"
 BODY_TIMEOUT_VARIABLE = "MEDRAY_DOOR_BODY_TIMEOUT_S"
+# Serve gives a proxy up that is not ready after 5 s; on two cores under a load of 18, none was.
+READY_VARIABLE = "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S"
+READY_S = "60"
 
 # Headers by which a client would tell Serve to forget the time limit, to go on after a disconnect,
 # or that it came earlier than it did.
@@ -45,6 +48,7 @@ def environment(body_limit: BodyLimit) -> dict[str, str]:
         CALLBACK_VARIABLE: CALLBACK,
         BODY_BYTES_VARIABLE: str(body_limit.most_bytes),
         BODY_TIMEOUT_VARIABLE: str(body_limit.timeout_s),
+        READY_VARIABLE: READY_S,
     }
 
 
