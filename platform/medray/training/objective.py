@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from medray.errors import InputError
+from medray.training.architecture import attends_only
 from medray.training.attention import Prefix, use_pieces
 from medray.training.methods import decoder_layers
 from medray.training.micro_batches import MicroBatch, pack_row, pad_row
@@ -14,7 +15,10 @@ from medray.training.sequences import Sequences
 
 
 class Objective(torch.nn.Module):
-    """A causal language model, plain or of peft, and the summed loss of its predictions."""
+    """A causal language model, plain or of peft, and the summed loss of its predictions.
+
+    InputError for a prefix before layers that have no keys and values for it.
+    """
 
     def __init__(
         self, model: Any, gradient_checkpointing: bool, compiled: bool = False, liger: bool = False
@@ -26,6 +30,9 @@ class Objective(torch.nn.Module):
         self.has_prefix = (
             hasattr(model, "peft_config") and model.active_peft_config.is_prompt_learning
         )
+        if self.has_prefix and not attends_only(self.base):
+            name = type(self.base).__name__
+            raise InputError(f"{name} has layers without attention: a prefix cannot enter them")
         # A padded batch takes its prefix through the model's cache, which checkpointing forbids.
         if gradient_checkpointing and (self.packs or not self.has_prefix):
             self.base.activation_checkpointing_enable({"use_reentrant": False})
