@@ -73,7 +73,7 @@ class TrainingConfig(Config):
     micro_batch_tokens: int = Field(
         default=8192,
         ge=16,
-        description="tokens of one forward pass: sequences are packed, none sees another",
+        description="tokens and padding of one forward pass: sequences are packed, none sees another",
     )
     mixture: dict[str, float] | None = Field(
         default=None, description="weights of languages; none: as many as there are"
