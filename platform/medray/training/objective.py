@@ -12,7 +12,7 @@ import torch
 from medray.errors import InputError
 from medray.training.architecture import attends_only
 from medray.training.attention import Prefix, use_pieces
-from medray.training.methods import decoder_layers
+from medray.training.methods import decoder_layers, prefix_length
 from medray.training.micro_batches import MicroBatch, pack_row, pad_row
 from medray.training.rows import deal, deal_padded
 from medray.training.sequences import Sequences
@@ -31,9 +31,8 @@ class Objective(torch.nn.Module):
         self.model = model
         model.config.use_cache = False
         self.packs = use_pieces(self.base)
-        self.has_prefix = (
-            hasattr(model, "peft_config") and model.active_peft_config.is_prompt_learning
-        )
+        self.prefix_length = prefix_length(model)
+        self.has_prefix = self.prefix_length > 0
         if self.has_prefix and not attends_only(self.base):
             name = type(self.base).__name__
             raise InputError(f"{name} has layers without attention: a prefix cannot enter them")
@@ -51,10 +50,6 @@ class Objective(torch.nn.Module):
     def base(self) -> Any:
         """The transformers model, without peft's coat."""
         return self.model.get_base_model() if hasattr(self.model, "peft_config") else self.model
-
-    @property
-    def prefix_length(self) -> int:
-        return int(self.model.active_peft_config.num_virtual_tokens) if self.has_prefix else 0
 
     def deal(
         self, sequences: Sequences, chosen: Sequence[int], capacity: int, workers: int
