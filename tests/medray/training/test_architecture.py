@@ -68,7 +68,7 @@ def test_an_attention_that_asks_for_more_than_packed_rows_give_is_told(
     states = torch.zeros(1, 4, 6, 8)
     pieces = Pieces((0, 2, 6), torch.tensor([0, 2, 6], dtype=torch.int32))
     mask = asked.pop("attention_mask", None)
-    with pytest.raises(InputError, match=f"packed rows: its attention asks for {named}"):
+    with pytest.raises(InputError, match=rf"rows: its attention asks for {named}"):
         attend(SimpleNamespace(), states, states, states, mask, pieces=pieces, **asked)
 
 

@@ -25,7 +25,7 @@ def check(model: object, longest: int) -> None:
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
 def test_a_sequence_needs_a_position_for_each_token(family: str) -> None:
     check(make(family), 128)
-    with pytest.raises(InputError, match="^a sequence has 129 tokens, the model 128 positions$"):
+    with pytest.raises(InputError, match=r"^a sequence has 129 tokens, the model 128 positions$"):
         check(make(family), 129)
 
 
@@ -33,7 +33,7 @@ def test_a_sequence_needs_a_position_for_each_token(family: str) -> None:
 def test_a_prefix_takes_positions_too(family: str) -> None:
     model = apply_method(make(family), PREFIX)
     check(model, 120)
-    told = "^a sequence has 121 tokens behind a prefix of 8, the model 128 positions$"
+    told = r"^a sequence has 121 tokens behind a prefix of 8, the model 128 positions$"
     with pytest.raises(InputError, match=told):
         check(model, 121)
 
