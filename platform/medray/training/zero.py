@@ -67,10 +67,13 @@ class DeepSpeedStrategy:
         import deepspeed
 
         self._zero_stage = config.zero_stage
+        settings = deepspeed_settings(config, use_gpu)
+        # Before the weights are parted: what is left of each then tells no shape.
+        optimizer = make_optimizer(objective, config.optimizer)
+        if config.zero_stage == 3:
+            part(objective, settings)
         self._engine, self._optimizer, _, _ = deepspeed.initialize(
-            model=objective,
-            optimizer=make_optimizer(objective, config.optimizer),
-            config=deepspeed_settings(config, use_gpu),
+            model=objective, optimizer=optimizer, config=settings
         )
 
     @property
@@ -135,6 +138,28 @@ class DeepSpeedStrategy:
         else:
             state = self._engine.module.state_dict()
         return {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
+
+
+def part(objective: Objective, settings: dict[str, Any]) -> None:
+    """Part a model's weights among the workers, one after another, from the host's memory.
+
+    DeepSpeed's engine would first put the whole model on every device, which then need not hold
+    more than its part and one weight.
+    """
+    import deepspeed
+    from deepspeed.accelerator import get_accelerator
+
+    computed = torch.bfloat16 if settings["bf16"]["enabled"] else torch.float32
+    device = torch.device(get_accelerator().current_device_name())
+    for module in objective.modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            module._buffers[name] = buffer.to(device)
+    for weight in objective.parameters():
+        weight.data = weight.data.to(computed)
+    deepspeed.init_distributed()
+    deepspeed.zero.Init(
+        module=objective, config_dict_or_path=settings, dtype=computed, mem_efficient_linear=False
+    )
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from medray.models.folder import load_adapter, load_model
 from medray.training.config import TrainingConfig
 from medray.training.engine import Engine
 from medray.training.order import Order
@@ -102,12 +103,34 @@ def train(case: Case, rank: int, world: int, shared: Path) -> dict[str, Any]:
         losses.append(done.loss)
         norms.append(done.gradient_norm)
     weights = engine.whole_weights()
+    if rank == 0 and case.resume_at is None:
+        export(engine, data, weights, shared / "exported" / case.name)
     return {
         "losses": losses,
         "norms": norms,
         "validation": engine.evaluate(data),
         "weights": {name: digest(tensor) for name, tensor in sorted(weights.items())},
     }
+
+
+class NoTokenizer:
+    """Stands where a tokenizer is written beside a model."""
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write nothing."""
+
+
+def export(engine: Engine, data: Any, weights: dict[str, Any], folder: Path) -> None:
+    from medray.models.card import ModelCard
+    from medray.storage.location import Location
+    from medray.training.export import export_model
+    from medray.training.history import History
+    from medray.training.loop import Assembly
+
+    assembly = Assembly(engine.objective.model, data, None, NoTokenizer())
+    history = History(loss=[(STEPS, 1.0)], step=STEPS)
+    card = ModelCard("stage", "recipe", "fingerprint", {}, {})
+    export_model(assembly, weights, Location.of(folder), card, history)
 
 
 def worker(target: str, cases: list[Case]) -> None:
@@ -223,6 +246,27 @@ def test_dropout_drops(case: Case, two_workers: dict[str, Any]) -> None:
     without = two_workers[replace(calm, dropout=0.0).name]
     # LoRA begins at zero, so its dropout shows from the second step on.
     assert two_workers[calm.name]["losses"][1:] != without["losses"][1:]
+
+
+@pytest.mark.parametrize("case", FP32 + BF16 + PADDED, ids=lambda case: case.name)
+def test_what_is_exported_gives_the_loss_that_was_evaluated(
+    case: Case, two_workers: dict[str, Any], folder: Path
+) -> None:
+    from plain_loop import padded_loss
+
+    exported = folder / "exported" / case.name
+    if case.method in ("lora", "prefix"):
+        model = load_adapter(make(case.family), exported)
+    else:
+        model = load_model(exported)
+        assert (exported / "generation_config.json").is_file()
+    assert (exported / "README.md").is_file()
+    data = examples()
+    with torch.inference_mode():
+        found = padded_loss(model.eval(), data, list(range(len(data)))).item()
+    # bf16 computes in bf16 what is compared with an fp32 pass over the same weights.
+    near = 1e-5 if case.precision == "fp32" else 2e-2
+    assert found == pytest.approx(two_workers[case.name]["validation"][""], abs=near)
 
 
 def test_languages_are_evaluated_apart(two_workers: dict[str, Any]) -> None:
