@@ -47,7 +47,7 @@ def under_ray(workers: int, folder: Path) -> tuple[float, dict[str, float]]:
         train_worker, SpeedTask(speed.config(workers)), board, Location.of(folder), time.time()
     )
     make_trainer(SpeedTask(speed.config(workers)), Location.of(folder), name, loop, []).fit()
-    rows, _ = ray.get(board.read.remote(0))
+    rows, _, _ = ray.get(board.read.remote(0))
     lengths = [speed.examples().lengths[batch].sum() for batch in speed.batches()]
     logged = [row for row in rows if "loss" in row]
     seconds = [lengths[row["step"] - 1] / row["tokens_per_s"] for row in logged]

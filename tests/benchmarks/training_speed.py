@@ -100,15 +100,14 @@ def over_bare(rank: int, world: int) -> float:
     """
     from medray.training.engine import Engine
     from medray.training.micro_batches import targets_of
-    from medray.training.rows import deal
 
     settings, data = config(world), examples()
     made = Engine(model(), settings, rank, world)
     inner = made.strategy._engine  # type: ignore[attr-defined]
     prepared = []
     for batch in batches():
-        rows = deal(data.lengths[batch].tolist(), settings.micro_batch_tokens, world)[rank]
-        passes = [made.objective.collate(data, [batch[i] for i in row]) for row in rows]
+        rows = made.objective.deal(data, batch, settings.micro_batch_tokens, world)[rank]
+        passes = [made.objective.collate(data, row) for row in rows]
         prepared.append((passes, world / targets_of(data, batch)))
 
     def bare(number: int) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -90,5 +91,33 @@ def save_model(model: Any, state: Mapping[str, Any], tokenizer: Any, folder: Pat
     ``state`` is the whole state dict (an engine may hold the module's weights in parts). For a
     peft model only the adapter is written.
     """
-    model.save_pretrained(folder, state_dict=dict(state))
+    with whole_prefix(model, state):
+        model.save_pretrained(folder, state_dict=dict(state))
     tokenizer.save_pretrained(folder)
+
+
+@contextmanager
+def whole_prefix(model: Any, state: Mapping[str, Any]) -> Iterator[None]:
+    """Have a prefix's module whole while the block runs; nothing else is touched.
+
+    peft computes the prefix that it writes by the module itself, not from the state dict: where
+    the weights lie in parts on other workers, it would wait for them for ever.
+    """
+    config = getattr(model, "active_peft_config", None)
+    if config is None or config.peft_type != "PREFIX_TUNING":
+        yield
+        return
+    from peft import PrefixEncoder
+
+    name = model.active_adapter
+    begins = f"prompt_encoder.{name}."
+    whole = PrefixEncoder(config)
+    whole.load_state_dict(
+        {key.removeprefix(begins): v for key, v in state.items() if key.startswith(begins)}
+    )
+    parted = model.prompt_encoder[name]
+    model.prompt_encoder[name] = whole
+    try:
+        yield
+    finally:
+        model.prompt_encoder[name] = parted

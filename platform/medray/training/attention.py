@@ -8,7 +8,13 @@ from typing import Any
 
 import torch
 
+from medray.errors import InputError
+from medray.training.architecture import packs
+
 NAME = "medray_pieces"
+
+# What models hand down to their attention that changes nothing it computes.
+WITHOUT_EFFECT = {"position_ids", "cache_position", "output_router_logits"}
 
 # Per layer the keys and values that every piece sees before its own: [1, heads, length, head size].
 Prefix = list[tuple[Any, Any]]
@@ -34,13 +40,11 @@ def use_pieces(model: Any) -> bool:
 
     transformers lets a model's attention be replaced by name. A name that has no mask function
     gets no mask, so nothing is quadratic in the row's length. Architectures with an attention of
-    their own (BLOOM) do not ask for the name: they are given padded batches instead.
+    their own (BLOOM), or with layers that run on over borders, are given padded batches instead.
     """
     from transformers import AttentionInterface
 
-    if not getattr(model, "_supports_sdpa", False) or not getattr(
-        model, "_supports_attention_backend", False
-    ):
+    if not packs(model):
         return False
     AttentionInterface.register(NAME, attend)
     model.set_attn_implementation(NAME)
@@ -60,21 +64,35 @@ def attend(
     scaling: float | None = None,
     dropout: float = 0.0,
     sliding_window: int | None = None,
-    **_: Any,
+    is_causal: bool | None = None,
+    **others: Any,
 ) -> tuple[Any, None]:
     """Return attention's output [1, row, heads, head size]; causal, within each piece.
 
     ``query``: [1, heads, row, head size]; ``key``, ``value`` likewise with their own heads.
+    InputError where the model asks for more: a softcap, sinks, a mask of its own.
     """
     if pieces is None:
         raise RuntimeError("a model set up for packed rows was called without their pieces")
+    others |= {"attention_mask": attention_mask, "is_causal=False": is_causal is False}
+    if unknown := [name for name, value in others.items() if _changes(name, value)]:
+        raise InputError(
+            f"{type(module).__name__} cannot be trained on packed rows: its attention asks for "
+            f"{', '.join(unknown)}"
+        )
     own = prefix[module.layer_idx] if prefix else None
-    # PyTorch's kernel for unequal pieces runs on CUDA in half precision, without dropout.
-    if query.is_cuda and query.element_size() == 2 and dropout == 0.0:
+    # PyTorch's kernel for unequal pieces runs on CUDA in half precision, without dropout, on heads
+    # of up to 256 that are alike: DeepSeek's values are narrower than its queries.
+    alike = query.shape[-1] == value.shape[-1] <= 256
+    if query.is_cuda and query.element_size() == 2 and dropout == 0.0 and alike:
         output = _by_kernel(query, key, value, pieces, own, scaling, sliding_window)
     else:
         output = _one_by_one(query, key, value, pieces, own, scaling, dropout, sliding_window)
     return output, None
+
+
+def _changes(name: str, value: Any) -> bool:
+    return value is not None and value is not False and name not in WITHOUT_EFFECT
 
 
 def _by_kernel(

@@ -62,7 +62,9 @@ class TrainingConfig(Config):
     strategy: Literal["deepspeed", "fsdp"] = Field(
         default="deepspeed", description="what shards the model: DeepSpeed ZeRO, or PyTorch's FSDP2"
     )
-    zero_stage: Literal[0, 1, 2, 3] = Field(default=2, description="DeepSpeed's; FSDP2 is as 3")
+    zero_stage: Literal[0, 1, 2, 3] = Field(
+        default=2, description="DeepSpeed's, in bf16 at least 2; FSDP2 is as 3"
+    )
     offload: Literal["none", "optimizer", "parameters"] = Field(
         default="none", description="what lies in the host's memory; parameters: both"
     )
@@ -82,7 +84,7 @@ class TrainingConfig(Config):
     micro_batch_tokens: int = Field(
         default=8192,
         ge=16,
-        description="tokens of one forward pass: sequences are packed, none sees another",
+        description="tokens and padding of one forward pass: packed sequences, none sees another",
     )
     mixture: dict[str, float] | None = Field(
         default=None,

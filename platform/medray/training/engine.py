@@ -12,7 +12,6 @@ from medray.training.config import TrainingConfig, learning_rate_at
 from medray.training.flops import Work
 from medray.training.micro_batches import targets_of
 from medray.training.objective import Objective
-from medray.training.rows import deal
 from medray.training.sequences import Sequences
 from medray.training.strategy import make_strategy
 
@@ -81,11 +80,9 @@ class Engine:
             for row in self._rows(sequences, range(len(sequences))):
                 batch = self.objective.collate(sequences, row).to(self.strategy.device)
                 losses = self.strategy.module(batch, each=True)
-                if row:
-                    owners = torch.tensor(row, device=languages.device)[batch.owners]
-                    codes = languages[owners].long()
-                    sums[0].index_add_(0, codes, losses.double())
-                    sums[1].index_add_(0, codes, torch.ones_like(losses, dtype=torch.float64))
+                codes = languages[batch.owners].long()
+                sums[0].index_add_(0, codes, losses.double())
+                sums[1].index_add_(0, codes, torch.ones_like(losses, dtype=torch.float64))
         self.objective.train()
         losses, targets = self.sum_over_workers(sums).tolist()
         found = {
@@ -96,10 +93,9 @@ class Engine:
         return found | {"": sum(losses) / max(1.0, sum(targets))}
 
     def _rows(self, sequences: Sequences, chosen: Sequence[int]) -> list[list[int]]:
-        """Return this worker's rows of numbers of sequences."""
-        lengths = sequences.lengths_of(chosen).tolist()
-        mine = deal(lengths, self.config.micro_batch_tokens, self.world_size)[self.rank]
-        return [[chosen[i] for i in row] for row in mine]
+        """Return this worker's forward passes, as numbers for the objective to collate."""
+        capacity = self.config.micro_batch_tokens
+        return self.objective.deal(sequences, chosen, capacity, self.world_size)[self.rank]
 
     def sum_over_workers(self, value: Any) -> Any:
         """Return the sum of all workers' tensors, in place."""

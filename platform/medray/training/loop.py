@@ -16,6 +16,7 @@ from medray.training.config import TrainingConfig
 from medray.training.engine import Engine, Step
 from medray.training.history import History, NoSpaceError, TrainingError, check_step
 from medray.training.meter import Meter
+from medray.training.methods import prefix_length
 from medray.training.micro_batches import targets_by_language
 from medray.training.order import Order
 from medray.training.preemption import PreemptionNotice
@@ -229,8 +230,12 @@ def check_assembly(assembly: Assembly, config: TrainingConfig) -> None:
     if largest >= rows:
         raise InputError(f"a sequence has the token {largest}, the model's embeddings {rows} rows")
     positions = getattr(assembly.model.config, "max_position_embeddings", None)
-    if positions is not None and longest > positions:
-        raise InputError(f"a sequence has {longest} tokens, the model {positions} positions")
+    prefix = prefix_length(assembly.model)
+    if positions is not None and longest + prefix > positions:
+        before = f" behind a prefix of {prefix}" if prefix else ""
+        raise InputError(
+            f"a sequence has {longest} tokens{before}, the model {positions} positions"
+        )
     if longest > config.micro_batch_tokens:
         raise InputError(
             f"training.micro_batch_tokens: {config.micro_batch_tokens} is less than the longest "

@@ -101,6 +101,13 @@ def decoder_layers(model: Any) -> Any:
     return found[0]
 
 
+def prefix_length(model: Any) -> int:
+    """Return how many virtual tokens stand before every piece, trained here or before."""
+    if not hasattr(model, "peft_config") or not model.active_peft_config.is_prompt_learning:
+        return 0
+    return int(model.active_peft_config.num_virtual_tokens)
+
+
 def _freeze(model: Any, trained_layers: int) -> Any:
     layers = decoder_layers(model)
     if trained_layers > len(layers):

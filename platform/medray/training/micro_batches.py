@@ -19,10 +19,10 @@ Integers = npt.NDArray[np.int64]
 class MicroBatch:
     """Tensors of one forward pass.
 
-    ``input_ids``, ``position_ids``: int64 [1, row], or [sequences, longest] where padded.
+    ``input_ids``, ``position_ids``: int64 [1, row], or [pieces, longest] where padded.
     ``pieces``: of a row; None where padded, and then ``attention_mask`` is given. ``predictors``:
     int64 [targets], the places in the flattened batch that predict; ``targets``: the tokens they
-    should; ``owners``: int64 [targets], which of the given sequences each belongs to.
+    should; ``owners``: int64 [targets], the number of the sequence that each belongs to.
     """
 
     input_ids: Any
@@ -77,13 +77,13 @@ def pack_row(sequences: Sequences, chosen: Sequence[int], first_position: int = 
     if not chosen:
         return _tensors(np.zeros((1, 1), np.int64), [0, 1], *_nothing(), first_position)
     tokens, bounds, predictors, owners, length = [], [], [], [], 0
-    for owner, number in enumerate(chosen):
+    for number in chosen:
         first, end = sequences.offsets[number], sequences.offsets[number + 1]
         tokens.append(sequences.tokens[first:end])
         bounds.append(sequences.borders(number) + length)
         places = np.flatnonzero(_predicted(sequences, number)) + length
         predictors.append(places - 1)
-        owners.append(np.full(len(places), owner))
+        owners.append(np.full(len(places), number))
         length += int(end - first)
     row = np.concatenate(tokens).astype(np.int64)[None]
     labels = np.concatenate(
@@ -128,28 +128,30 @@ def _tensors(
 
 
 def pad_row(sequences: Sequences, chosen: Sequence[int]) -> MicroBatch:
-    """Return the pieces of a row's sequences as a padded batch, one to a line.
+    """Return pieces as a padded batch, one to a line; ``chosen``: their numbers.
 
     For architectures without an attention that can be told of pieces. Padding stands on the
-    right, is masked from attention and is never a target.
+    right, is masked from attention and is never a target. No piece at all gives one token that
+    nothing is asked of.
     """
     import torch
 
-    packed = pack_row(sequences, chosen)
-    assert packed.pieces is not None
-    bounds = np.asarray(packed.pieces.bounds)
-    lengths = np.diff(bounds)
-    shape = (len(lengths), int(lengths.max()))
-    line = np.repeat(np.arange(len(lengths)), lengths)
-    place = line * shape[1] + np.arange(bounds[-1]) - np.repeat(bounds[:-1], lengths)
-    tokens, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    tokens.reshape(-1)[place] = packed.input_ids.numpy()[0]
-    mask.reshape(-1)[place] = 1
-    return replace(
-        packed,
-        input_ids=torch.from_numpy(tokens),
-        position_ids=None,
-        attention_mask=torch.from_numpy(mask),
-        pieces=None,
-        predictors=torch.from_numpy(place)[packed.predictors],
+    bounds = sequences.piece_bounds(chosen)
+    lengths = bounds[:, 1] - bounds[:, 0]
+    shape = (max(1, len(chosen)), int(lengths.max(initial=1)))
+    here = np.arange(shape[1]) < lengths[:, None] if len(chosen) else np.ones(shape, np.bool_)
+    tokens, labels = np.zeros(shape, np.int64), np.full(shape, IGNORED, np.int64)
+    for line, (first, end) in enumerate(bounds):
+        tokens[line, : end - first] = sequences.tokens[first:end]
+        labels[line, 1 : end - first] = sequences.labels[first + 1 : end]
+    places = np.flatnonzero(labels != IGNORED)
+    of_lines = np.searchsorted(sequences.offsets, bounds[:, 0], side="right") - 1
+    return MicroBatch(
+        torch.from_numpy(tokens),
+        None,
+        torch.from_numpy(here.astype(np.int64)),
+        None,
+        torch.from_numpy(places - 1),
+        torch.from_numpy(labels.reshape(-1)[places]),
+        torch.from_numpy(of_lines[places // shape[1]]),
     )

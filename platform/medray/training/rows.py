@@ -1,9 +1,9 @@
-"""Packing the sequences of one step into rows, and dealing the rows to workers."""
+"""Packing the sequences of one step into rows, or batching them padded, and dealing to workers."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 
 def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:
@@ -41,8 +41,51 @@ def deal(lengths: Sequence[int], capacity: int, workers: int) -> list[list[list[
     rows = _spread(lengths, count)
     if any(sum(lengths[i] for i in row) > capacity for row in rows):
         rows = packed + [[] for _ in range(count - len(packed))]
+    return _dealt(rows, workers, lambda row: sum(lengths[i] for i in row))
+
+
+def pad(lengths: Sequence[int], capacity: int) -> list[list[int]]:
+    """Return the fewest batches whose lines times longest line are no more than ``capacity``.
+
+    Neighbours by length stand together, the shortest first: what is left over then is the
+    longest, and pads no others. ValueError for a line longer than a batch.
+    """
+    batches: list[list[int]] = []
+    for number in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
+        length = lengths[number]
+        if length > capacity:
+            raise ValueError(f"a line of {length} tokens does not fit into {capacity}")
+        # The new line is the longest so far.
+        if not batches or (len(batches[-1]) + 1) * length > capacity:
+            batches.append([])
+        batches[-1].append(number)
+    return batches
+
+
+def deal_padded(lengths: Sequence[int], capacity: int, workers: int) -> list[list[list[int]]]:
+    """Return each worker's batches of one step; every worker has as many, some perhaps empty.
+
+    As many as padding needs, rounded up to a multiple of the workers by halving the largest. A
+    function of its arguments alone, as ``deal``.
+    """
+
+    def places(batch: list[int]) -> int:
+        return len(batch) * max((lengths[i] for i in batch), default=0)
+
+    batches = pad(lengths, capacity)
+    while len(batches) % workers:
+        largest = max(batches, key=lambda batch: (len(batch) > 1, places(batch), batch))
+        half = len(largest) // 2  # 0 where each has one line: one more is empty
+        batches.remove(largest)
+        batches += [largest[:half], largest[half:]]
+    return _dealt(batches, workers, places)
+
+
+def _dealt(
+    rows: list[list[int]], workers: int, weight: Callable[[list[int]], int]
+) -> list[list[list[int]]]:
     # The heaviest rows come first and meet each other: workers wait for the slowest in each turn.
-    rows.sort(key=lambda row: (-sum(lengths[i] for i in row), row))
+    rows = sorted(rows, key=lambda row: (-weight(row), row))
     shares: list[list[list[int]]] = [[] for _ in range(workers)]
     for number, row in enumerate(rows):
         turn, place = divmod(number, workers)

@@ -90,6 +90,21 @@ class Sequences:
         length = self.offsets[number + 1] - self.offsets[number]
         return np.diff(np.append(self.borders(number), length))
 
+    def pieces_of(self, chosen: Sequence[int]) -> list[int]:
+        """Return the numbers of the chosen sequences' pieces, counted through all sequences."""
+        numbers = np.asarray(chosen, np.int64)
+        low = np.searchsorted(self.pieces, self.offsets[numbers])
+        high = np.searchsorted(self.pieces, self.offsets[numbers + 1])
+        return [piece for a, b in zip(low, high, strict=True) for piece in range(int(a), int(b))]
+
+    def piece_bounds(self, pieces: Sequence[int]) -> npt.NDArray[np.int64]:
+        """Return where pieces lie in ``tokens``: int64 [pieces, 2], first and one past last."""
+        numbers = np.asarray(pieces, np.int64)
+        last = numbers == len(self.pieces) - 1
+        following = self.pieces[np.where(last, numbers, numbers + 1)]
+        ends = np.where(last, self.offsets[-1], following)
+        return np.stack([self.pieces[numbers], ends], 1)
+
     @classmethod
     def of(cls, examples: Iterable[Example]) -> Self:
         examples = list(examples)

@@ -29,9 +29,11 @@ def deepspeed_settings(config: TrainingConfig, use_gpu: bool) -> dict[str, Any]:
     CPU. How many passes make a step is ours to say, for a step's rows follow from its tokens.
     """
     bucket = BUCKET_ELEMENTS["cuda" if use_gpu else "cpu"]
-    # Stage 0's own bf16 optimizer begins with an AdamW step on zeros, so its bias correction is one
-    # step ahead (loss 0.04 higher after one step of a small model): stage 1 computes what 0 should.
-    stage = max(1, config.zero_stage) if config.precision == "bf16" else config.zero_stage
+    in_bf16 = config.precision == "bf16"
+    # Below stage 2, bf16 with sums in fp32 has an optimizer of its own, which begins with an AdamW
+    # step on zeros, so that its bias correction is one step ahead (loss 0.04 higher after one step
+    # of a small model). Stage 2 computes what they should, and adds over workers at every pass.
+    stage = max(2, config.zero_stage) if in_bf16 else config.zero_stage
     zero: dict[str, Any] = {
         "stage": stage,
         "overlap_comm": use_gpu,
@@ -48,7 +50,9 @@ def deepspeed_settings(config: TrainingConfig, use_gpu: bool) -> dict[str, Any]:
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,
         "gradient_clipping": config.optimizer.gradient_clipping,
-        "bf16": {"enabled": config.precision == "bf16"},
+        "bf16": {"enabled": in_bf16},
+        # bf16's 8 bits would lose a pass's gradient in the sum of a hundred before it.
+        "data_types": {"grad_accum_dtype": "fp32"},
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,
         "zero_optimization": zero,
@@ -63,10 +67,13 @@ class DeepSpeedStrategy:
         import deepspeed
 
         self._zero_stage = config.zero_stage
+        settings = deepspeed_settings(config, use_gpu)
+        # Before the weights are parted: what is left of each then tells no shape.
+        optimizer = make_optimizer(objective, config.optimizer)
+        if config.zero_stage == 3:
+            part(objective, settings)
         self._engine, self._optimizer, _, _ = deepspeed.initialize(
-            model=objective,
-            optimizer=make_optimizer(objective, config.optimizer),
-            config=deepspeed_settings(config, use_gpu),
+            model=objective, optimizer=optimizer, config=settings
         )
 
     @property
@@ -131,6 +138,28 @@ class DeepSpeedStrategy:
         else:
             state = self._engine.module.state_dict()
         return {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
+
+
+def part(objective: Objective, settings: dict[str, Any]) -> None:
+    """Part a model's weights among the workers, one after another, from the host's memory.
+
+    DeepSpeed's engine would first put the whole model on every device, which then need not hold
+    more than its part and one weight.
+    """
+    import deepspeed
+    from deepspeed.accelerator import get_accelerator
+
+    computed = torch.bfloat16 if settings["bf16"]["enabled"] else torch.float32
+    device = torch.device(get_accelerator().current_device_name())
+    for module in objective.modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            module._buffers[name] = buffer.to(device)
+    for weight in objective.parameters():
+        weight.data = weight.data.to(computed)
+    deepspeed.init_distributed()
+    deepspeed.zero.Init(
+        module=objective, config_dict_or_path=settings, dtype=computed, mem_efficient_linear=False
+    )
 
 
 @contextmanager

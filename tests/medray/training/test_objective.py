@@ -12,7 +12,7 @@ from medray.training.micro_batches import MicroBatch
 from medray.training.objective import Objective
 from medray.training.sequences import Sequences
 
-from .architectures import FAMILIES, METHODS, examples, make
+from .architectures import FAMILIES, METHODS, VOCABULARY, examples, make
 
 CHOSEN = [3, 0, 4, 5]
 
@@ -96,3 +96,49 @@ def test_a_row_without_targets_has_a_loss_of_zero_and_gradients(family: str) -> 
     assert loss.item() == 0
     gradients = [p.grad for p in objective.parameters()]
     assert all(g is not None and not g.any() for g in gradients)
+
+
+def windows(*documents: list[int]) -> Sequences:
+    """Return windows of documents of these lengths, each token a label."""
+    lengths = [length for window in documents for length in window]
+    tokens = examples(lengths=tuple(lengths)).tokens
+    offsets = np.cumsum([0, *map(sum, documents)])
+    starts = np.cumsum([0, *lengths])[:-1]
+    languages = np.zeros(len(documents), np.int32)
+    return Sequences(tokens, tokens, offsets, starts, languages, ("en",))
+
+
+def test_padded_batches_keep_to_the_budget_and_say_what_packed_rows_do() -> None:
+    """A window of one long document and many short ones, beside one of two."""
+    data = windows([60, *[3] * 20], [30, 30])
+    objective = Objective(make("bloom"), False)
+    [passes, others] = objective.deal(data, [1, 0], 120, 2)
+    assert len(passes) == len(others)
+    losses: dict[int, list[float]] = {0: [], 1: []}
+    for row in passes + others:
+        batch = objective.collate(data, row)
+        assert batch.input_ids.numel() <= 120
+        found = objective(batch, each=True).tolist()
+        for owner, loss in zip(batch.owners.tolist(), found, strict=True):
+            losses[owner].append(loss)
+    for number in (0, 1):
+        alone = [
+            objective(objective.collate(data, [piece]), each=True)
+            for piece in data.pieces_of([number])
+        ]
+        expected = torch.cat(alone).sort().values
+        assert torch.allclose(torch.tensor(losses[number]).sort().values, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", ["llama", "bloom"])
+def test_only_what_predicts_goes_through_the_vocabulary(family: str) -> None:
+    sequences = examples()
+    model = make(family)
+    seen = []
+    model.get_output_embeddings().register_forward_hook(
+        lambda _, inputs, logits: seen.append(logits.shape)
+    )
+    objective = Objective(model, False)
+    batch = objective.collate(sequences, CHOSEN)
+    objective(batch)
+    assert seen == [(1, len(batch.targets), VOCABULARY)]

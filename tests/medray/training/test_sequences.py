@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -134,3 +135,17 @@ def test_training_sees_what_it_saw_when_windows_were_lists(samples: Path, tmp_pa
     assert 0 < short.sum() < len(old)
     for name in ("tokens", "labels", "offsets"):
         assert np.array_equal(getattr(new, name), getattr(old, name))
+
+
+@given(st.lists(st.lists(st.integers(1, 9), max_size=4), min_size=1, max_size=8), st.randoms())
+def test_pieces_are_numbered_through_all_sequences(documents: list[list[int]], draw: Any) -> None:
+    lengths = [length for window in documents for length in window]
+    tokens = np.arange(sum(lengths), dtype=np.int32)
+    offsets = np.cumsum([0, *map(sum, documents)])
+    starts = np.cumsum([0, *lengths])[:-1].astype(np.int64)
+    sequences = Sequences(tokens, tokens, offsets, starts, np.zeros(len(documents), np.int32))
+    chosen = draw.sample(range(len(documents)), draw.randint(1, len(documents)))
+    bounds = sequences.piece_bounds(sequences.pieces_of(chosen))
+    assert np.diff(bounds)[:, 0].tolist() == [n for i in chosen for n in documents[i]]
+    found = [token for first, end in bounds for token in range(first, end)]
+    assert found == [t for i in chosen for t in range(offsets[i], offsets[i + 1])]
