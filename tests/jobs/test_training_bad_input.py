@@ -16,8 +16,8 @@ from training_runs import Pretraining, metrics, results, resumed, weights, write
 pytestmark = pytest.mark.slow
 
 
-# So high that the loss goes up again at once.
-RATE = "pretrain.training.optimizer={learning_rate: 0.3, warmup_steps: 29, schedule: constant}"
+# First it helps, and then it harms.
+RATE = "pretrain.training.optimizer={learning_rate: 2.0, warmup_steps: 29, schedule: constant}"
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_the_best_checkpoint_and_the_last_are_kept(calm: Path, tmp_path: Path) -
         "pretrain.training.evaluate_every_steps=4",
         "pretrain.training.checkpoint_every_steps=2",
         "pretrain.training.spike_nats=0",
-        "pretrain.training.optimizer={learning_rate: 2.0, warmup_steps: 29, schedule: constant}",
+        RATE,
     ).wait()
     kept = {}
     for file in (work / "pretrain" / "checkpoints").glob("*/checkpoint_*/history.json"):
