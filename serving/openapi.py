@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 import medray
+from serving.guard.gate import OPEN_PATHS
 from serving.protocol import ChatCompletionChunk, ErrorBody
 
 Responses = dict[int | str, dict[str, Any]]
@@ -18,8 +19,6 @@ DESCRIPTION = (
     "scoring and for the tokenizer. An unknown or unsupported parameter is an error, not ignored. "
     "null means unset."
 )
-# What a browser opens before it can send a key, and what a load balancer asks.
-OPEN_PATHS = frozenset({"/", "/docs", "/health"})
 MEANINGS = {
     400: "the request is wrong; `param` names the field",
     401: "no valid key",

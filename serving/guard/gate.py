@@ -17,7 +17,7 @@ from serving.guard.keys import Keys
 from serving.guard.ledger import Verdict
 from serving.guard.record import CURRENT, AccessLog, RequestRecord, place_of
 
-# The page to try the endpoint is a form without secrets, which asks for the key itself.
+# What a browser opens before it can send a key, and what a load balancer asks.
 OPEN_PATHS = frozenset({"/health", "/", "/docs"})
 # Longer than a replica of the accounts takes to come back.
 ACCOUNTS_TIMEOUT_S = 10.0
