@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from serving.config import ServingConfig
 
 
+@pytest.mark.slow
 def test_an_idle_model_leaves_and_a_request_brings_it_back(
     endpoint: Endpoint, config: ServingConfig
 ) -> None:

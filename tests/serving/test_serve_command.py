@@ -105,6 +105,7 @@ def test_the_printed_command_works(small: Small) -> None:
         socket.create_connection(("127.0.0.1", port))
 
 
+@pytest.mark.slow
 def test_several_models_of_a_file_and_a_limit_on_waiting(small: Small, tmp_path: Path) -> None:
     key, entry = new_key("ward")
     keys = tmp_path / "keys.yaml"
