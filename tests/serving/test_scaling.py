@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 import httpx
+import pytest
 
 from serving.app import Endpoint, deploy, shutdown
 from serving.config import Autoscaling
