@@ -302,7 +302,7 @@ def test_a_rebuild_that_breaks_leaves_no_artifact_of_either(bench: Bench) -> Non
 def test_a_reference_to_the_wrong_kind_is_told(bench: Bench) -> None:
     stages = two() | {"three": CopyConfig(source="two")}
     with pytest.raises(
-        InputError, match=r"^stages\.three\.source: stage two makes a copy, .* text"
+        InputError, match=r"^stages\.three\.source: stage two makes a copy; wanted is: text"
     ):
         bench.run(stages)
     assert bench.calls == []

@@ -297,6 +297,7 @@ def other_listener() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_run_forever_until_a_signal(config: ServingConfig, other_listener: int) -> None:
     # A Ray of its own: nothing of this session's Ray may reach it.
     environment = {name: value for name, value in os.environ.items() if name[:4] != "RAY_"}
