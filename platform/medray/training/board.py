@@ -19,7 +19,8 @@ class Board:
     """An actor that keeps what the workers tell, so that a driver anywhere can read it.
 
     A row is one line of the metrics: ``step`` and numbers. A row ``begin`` says that a worker
-    group goes on after that step: what was told of later ones is void.
+    group goes on after that step: what was told of later ones is void, what was not told is in
+    ``last``.
     """
 
     def __init__(self) -> None:
@@ -28,9 +29,12 @@ class Board:
         self._seconds: dict[str, float] = {}
         self._stopped: BaseException | None = None
 
-    def begin(self, step: int, steps: int) -> None:
-        """Note that a worker group goes on after a step, of ``steps`` in all."""
-        self._rows.append({"begin": step})
+    def begin(self, step: int, steps: int, last: list[Row]) -> None:
+        """Note that a worker group goes on after a step, of ``steps`` in all.
+
+        ``last``: the last rows up to it, of which an earlier driver may not have heard.
+        """
+        self._rows.append({"begin": step, "last": last})
         self._steps = steps
 
     def tell(self, row: Row) -> None:

@@ -44,7 +44,7 @@ class Recorder:
 
     def add(self, row: Row) -> None:
         if "begin" in row:
-            self._begin(row["begin"])
+            self._begin(row["begin"], row["last"])
             return
         self._rows.append(row)
         self._draw(row)
@@ -56,11 +56,17 @@ class Recorder:
         elif time.monotonic() - self._saved > SAVE_EVERY_S:
             self._save()
 
-    def _begin(self, step: int) -> None:
+    def _begin(self, step: int, last: list[Row]) -> None:
         """Write anew what is still true: rows up to the step that a worker group goes on after."""
         from tensorboardX import SummaryWriter
 
         self._rows = [row for row in self._rows if row["step"] <= step]
+        known = {_name(row) for row in self._rows}
+        missed = [row for row in last if _name(row) not in known]
+        self._rows = sorted(self._rows + missed, key=_name)
+        if self._tracker is not None:
+            for row in missed:
+                self._tracker.add(row)
         self._save()
         self.close()
         shutil.rmtree(self._local, ignore_errors=True)
@@ -85,6 +91,11 @@ class Recorder:
         if not self._file.is_local:
             self._save()
             self._folder.upload(self._local)
+
+
+def _name(row: Row) -> tuple[int, bool]:
+    """Return what no other row of a run has, in order: a step is evaluated after it is done."""
+    return row["step"], "loss" not in row
 
 
 def flat(row: Row, prefix: str = "") -> Iterator[tuple[str, float]]:

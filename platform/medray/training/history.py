@@ -13,6 +13,8 @@ from medray.training.sequences import Sequences
 
 # A spike is told from the median of so many losses before it, once there are as many as SETTLED.
 RECENT, SETTLED = 50, 20
+# A driver asks for rows once a second.
+ROWS_KEPT = 100
 
 
 class TrainingError(RuntimeError):
@@ -33,7 +35,8 @@ class History:
 
     ``sequences``: how many there are to train on. ``loss``: [step, nats a token] of each logged
     step (1-based); ``validation_loss`` likewise, and by language in ``language_loss``, each over
-    ``validation_targets`` tokens. ``recent``: the last losses, of every step.
+    ``validation_targets`` tokens. ``recent``: the last losses, of every step. ``rows``:
+    the last rows of metrics, for a driver that was killed before it wrote them down.
     """
 
     loss: list[tuple[int, float]] = field(default_factory=list)
@@ -41,6 +44,7 @@ class History:
     language_loss: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     validation_targets: dict[str, int] = field(default_factory=dict)
     recent: list[float] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
     step: int = 0
     sequences: int = 0
 
@@ -52,6 +56,10 @@ class History:
         if logged:
             self.loss.append((self.step, done.loss))
         return logged
+
+    def keep(self, row: dict[str, Any]) -> None:
+        """Keep a row of metrics as one of the last."""
+        self.rows = [*self.rows, row][-ROWS_KEPT:]
 
     def add_validation(self, losses: dict[str, float]) -> None:
         """Note losses by language, that of all under ``""``; DivergedError for one of no number."""

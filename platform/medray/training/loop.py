@@ -149,7 +149,7 @@ class Run:
     def all_steps(self) -> None:
         config = self.config
         meter, notice = Meter(self.engine), PreemptionNotice(self.engine)
-        self._tell("begin", self.history.step, config.steps)
+        self._tell("begin", self.history.step, config.steps, self.history.rows)
         while self.history.step < config.steps:
             with self.timings.of("steps"):
                 done, chosen = self._step()
@@ -159,7 +159,7 @@ class Run:
                 row = {"step": self.history.step, "loss": done.loss}
                 row |= {"workers": self.engine.world_size}
                 row |= {"gradient_norm": done.gradient_norm, "learning_rate": done.learning_rate}
-                self._tell("tell", row | meter.read())
+                self._tell_row(row | meter.read())
             self._tell("at", self.history.step)
             meter.pause()
             # A node that was given notice goes soon: save once, and train on while it lasts.
@@ -194,13 +194,17 @@ class Run:
             self.history.validation_targets = targets_by_language(validation)
             perplexity = {code: perplexity_of(loss) for code, loss in losses.items() if code}
             row = {"step": step, "validation_loss": losses[""], "perplexity": perplexity}
-            self._tell("tell", row)
+            self._tell_row(row)
         saves = last or notice or step % config.checkpoint_every_steps == 0
         if self.checkpoints is not None and saves:
             with self.timings.of("checkpoint_stall"):
                 self.checkpoints.save(self.history, last)
         elif evaluates:
             ray.train.report(metrics(self.history, last))
+
+    def _tell_row(self, row: dict[str, Any]) -> None:
+        self.history.keep(row)
+        self._tell("tell", row)
 
     def _tell(self, method: str, *values: Any) -> None:
         if self.board is not None:

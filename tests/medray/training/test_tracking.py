@@ -56,7 +56,7 @@ def test_rows_are_metrics_of_one_run_however_often_it_is_begun(
     for number, row in enumerate(rows):
         run = begin(log)
         recorder = Recorder(Location.of(tmp_path / "stage"), tmp_path / "scratch", run)
-        recorder.add({"begin": number})
+        recorder.add({"begin": number, "last": rows[:number]})
         recorder.add(row)
         recorder.close()
         run.close(failed=number == 0)
