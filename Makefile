@@ -37,7 +37,7 @@ real-data:
 	@test -d $(DATA)/corpus || { echo "make real: no corpora at $(DATA); say where they lie: make real DATA=FOLDER" >&2; exit 2; }
 
 test: system .venv/.develop  ## the test suite, without the slow tests
-	.venv/bin/python -m pytest -m "not slow"
+	.venv/bin/python -m pytest -m "not slow" --durations=15
 
 test-all: system .venv/.develop  ## every test
 	.venv/bin/python -m pytest
