@@ -88,7 +88,14 @@ def test_a_node_that_is_given_notice_costs_no_step(cluster: Nodes, tmp_path: Pat
     run = begin(cluster, warned, *settings)
 
     def saved() -> list[Path]:
-        return list((warned / "pretrain" / "checkpoints").glob("*/checkpoint_*/history.json"))
+        """Return the histories of whole checkpoints: those that Ray Train has taken down."""
+        found = (warned / "pretrain" / "checkpoints").glob("*/checkpoint_*/history.json")
+        return [
+            file
+            for file in found
+            for known in [file.parents[1] / "checkpoint_manager_snapshot.json"]
+            if known.exists() and file.parent.name in known.read_text()
+        ]
 
     wait(run, lambda: run.step() >= 3)
     assert not saved()
