@@ -12,6 +12,7 @@ from ray.serve import context as serve_context
 from ray.serve.config import AutoscalingConfig, BackpressureConfig, RequestRouterConfig
 from starlette.middleware import Middleware
 
+from medray.models.folder import PREFIX_NAME
 from serving.api import create_api
 from serving.config import ServingConfig
 from serving.engine import Engine, EngineStoppedError
@@ -147,7 +148,7 @@ def running_http_options() -> Any:
 def _check_folders(config: ServingConfig) -> None:
     if not (config.model / "config.json").is_file():
         raise FileNotFoundError(f"model {config.model} holds no config.json")
-    if (config.model / "prefix").is_dir():
+    if (config.model / PREFIX_NAME).is_dir():
         raise ValueError(f"model {config.model} answers behind its prefix, which cannot be served")
     folder = config.adapters
     if folder is not None and "://" not in folder and not Path(folder).is_dir():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -98,10 +98,18 @@ def _name(row: Row) -> tuple[int, bool]:
     return row["step"], "loss" not in row
 
 
-def flat(row: Row, prefix: str = "") -> Iterator[tuple[str, float]]:
+def flat(row: Row) -> Iterator[tuple[str, float]]:
     """Yield a row's numbers, those of a group in it as ``group/name``; what is None is left out."""
-    for name, value in row.items():
+    for name, value in leaves(row, "/"):
+        if value is not None:
+            yield name, float(value)
+
+
+def leaves(group: Mapping[str, Any], between: str) -> Iterator[tuple[str, Any]]:
+    """Yield what is in a group and in the groups in it, ``between`` their names."""
+    for name, value in group.items():
         if isinstance(value, dict):
-            yield from flat(value, f"{prefix}{name}/")
-        elif value is not None:
-            yield f"{prefix}{name}", float(value)
+            for inner, leaf in leaves(value, between):
+                yield f"{name}{between}{inner}", leaf
+        else:
+            yield name, value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from medray.storage.location import Location
 from medray.training.board import shown
 from medray.training.checkpoints import read_history
 from medray.training.config import TrainingConfig
+from medray.training.curves import leaves
 from medray.training.history import History
 from medray.training.loop import TrainingTask, train_worker
 from medray.training.tracking import MlflowRun, need_mlflow
@@ -72,7 +73,7 @@ def tracked(config: TrainingConfig, context: StageContext) -> Iterator[MlflowRun
         yield None
         return
     parameters = {"stage": context.name, "seed": context.seed}
-    parameters |= dict(flat_settings(config.model_dump(mode="json")))
+    parameters |= dict(leaves(config.model_dump(mode="json"), "."))
     run = MlflowRun(
         config.mlflow_experiment, context.name, context.fingerprint, parameters, context.log
     )
@@ -82,15 +83,6 @@ def tracked(config: TrainingConfig, context: StageContext) -> Iterator[MlflowRun
         run.close(failed=True)
         raise
     run.close(failed=False)
-
-
-def flat_settings(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield settings one by one, those of a group in it as ``group.name``."""
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            yield from flat_settings(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def make_trainer(
