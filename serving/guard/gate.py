@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Awaitable
 from typing import Any, Protocol
 
+from ray.exceptions import TaskCancelledError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.guard.answers import Refusal, failed, header, no_key, uncounted
@@ -99,7 +100,7 @@ class Gate:
         answer = Watched(send, record)
         token = CURRENT.set(record)
         try:
-            await self._pass(scope, receive, answer, record)
+            await self._pass(scope, _heard(receive), answer, record)
             if not answer.complete:
                 record.outcome = "cancelled"
         except asyncio.CancelledError:
@@ -164,6 +165,22 @@ async def _in_time(verdict: Awaitable[Verdict]) -> Verdict:
         return await asyncio.wait_for(verdict, ACCOUNTS_TIMEOUT_S)
     except TimeoutError:
         return Verdict(uncounted(), {})
+
+
+def _heard(receive: Receive) -> Receive:
+    """Return ``receive``, which tells of a client that Serve can no longer reach as of one gone.
+
+    Serve asks the proxy for the client's messages by a call on behalf of the request. When the
+    request is cancelled, that call is too, and was seen to end first in 39 of 150 lost clients.
+    """
+
+    async def heard() -> Message:
+        try:
+            return await receive()
+        except TaskCancelledError:
+            return {"type": "http.disconnect"}
+
+    return heard
 
 
 def _open(scope: Scope) -> bool:

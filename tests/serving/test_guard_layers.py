@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from ray.exceptions import TaskCancelledError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
@@ -120,6 +121,25 @@ def test_a_fault_tells_neither_client_nor_log_what_it_says(gate: Starlette, log:
     assert all(line["error"].startswith("ValueError at ") for line in lines)
     assert [line["key"] for line in lines] == ["ward", "ward"]
     assert SECRET not in json.dumps(lines)
+
+
+def test_a_client_that_serve_cannot_reach_has_gone(tmp_path: Path, log: Any) -> None:
+    """Serve asks the proxy what the client does, and cancels that question with the request."""
+
+    async def receive() -> Any:
+        if not asked:
+            asked.append("body")
+            return {"type": "http.request", "body": b"{}", "more_body": False}
+        raise TaskCancelledError
+
+    async def wait_for_the_end(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    asked: list[str] = []
+    gate = Gate(wait_for_the_end, None, LIMIT, None, AccessLog(tmp_path, "test"))
+    asyncio.run(gate({"type": "http", "method": "POST", "path": "/", "headers": []}, receive, Any))
+    assert [(line["outcome"], line["error"]) for line in log()] == [("cancelled", None)]
 
 
 Inner = Callable[[Any, Any, Any], Awaitable[None]]
