@@ -30,6 +30,10 @@ def add_serve_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--host", help="default 127.0.0.1; beyond loopback, a key is demanded")
     verb.add_argument("--port", type=int, help="default 8000; 0: any free one")
     verb.add_argument("--replicas", type=int, help="most replicas, by load (default 1)")
+    verb.add_argument(
+        "--engine", choices=["auto", "transformers", "vllm"],
+        help="what runs the model (default auto: vllm where it imports)",
+    )  # fmt: skip
     verb.add_argument("--gpus", type=float, help="GPUs of a replica (default 0)")
     verb.add_argument("--keys-file", type=Path, help="YAML file of names, hashes and quotas")
     verb.add_argument(
@@ -84,6 +88,7 @@ def _configs(options: argparse.Namespace) -> list[ServingConfig]:
         "model_name": options.name,
         "host": options.host,
         "port": options.port,
+        "engine": options.engine,
         "num_gpus": options.gpus,
         "keys_file": options.keys_file,
         "autoscaling": options.replicas and Autoscaling(max_replicas=options.replicas),
