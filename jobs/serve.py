@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from jobs.benchmark import serving_errors
+from jobs.command import run_command
 from medray.errors import InputError
 from medray.runtime import RayRuntime
 from serving.config import Autoscaling, ServingConfig
@@ -40,6 +44,15 @@ def add_serve_arguments(verb: argparse.ArgumentParser) -> None:
         "--new-key", metavar="NAME",
         help="print a fresh key, this once, and its entry for a keys file; serve nothing",
     )  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the verb alone: `python -m jobs.serve`, where only what serving needs is installed."""
+    parser = argparse.ArgumentParser(prog="medray serve", description=__doc__)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    add_serve_arguments(parser)
+    options = parser.parse_args(arguments)
+    return run_command(partial(answer, options), debug=options.debug)
 
 
 def answer(options: argparse.Namespace) -> int:
@@ -103,3 +116,7 @@ def _configs(options: argparse.Namespace) -> list[ServingConfig]:
     from serving.deploy_file import read_deploy_file
 
     return read_deploy_file(options.model)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from serving.app import deploy
 from serving.engines import load_engine, vllm_environment
 
 if TYPE_CHECKING:
@@ -31,6 +32,19 @@ def test_without_vllm_the_default_engine_is_taken(config: ServingConfig) -> None
     assert engine_of(config, "auto") == "transformers"
     with pytest.raises(RuntimeError, match="vllm is demanded, but vllm is not installed here"):
         engine_of(config, "vllm")
+
+
+@absent
+def test_a_deployment_says_in_one_line_that_vllm_is_absent(
+    served: None, config: ServingConfig
+) -> None:
+    demanding = config.model_copy(update={"engine": "vllm", "route_prefix": "/demanding"})
+    with pytest.raises(RuntimeError) as caught:
+        deploy(demanding)
+    assert str(caught.value) == (
+        "no replica of small-llama came up: "
+        "RuntimeError: engine: vllm is demanded, but vllm is not installed here"
+    )
 
 
 @absent

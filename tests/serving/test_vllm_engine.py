@@ -6,6 +6,8 @@ import asyncio
 import importlib.util
 import json
 import os
+import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -199,6 +201,34 @@ def test_a_replicas_process_logs_no_requests_and_leaves_no_process_when_it_is_ki
             with suppress(psutil.NoSuchProcess):
                 left.kill()
         process.wait()
+
+
+def test_the_verb_alone_serves_by_vllm(small: Small) -> None:
+    """In an environment where nothing but what serving needs is installed."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    arguments = [str(small.folder), "--port", "0", "--engine", "vllm"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jobs.serve", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=ours | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert process.stdout is not None
+    try:
+        command = process.stdout.readline().partition("try: ")[2]
+        url = shlex.split(command)[2].removesuffix("/v1/completions")
+        answer = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+        assert '"object":"text_completion"' in answer.stdout
+        assert 'engine="vllm"' in httpx.get(f"{url}/metrics").text
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert any("VLLM" in child.name() for child in children)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+        _, alive = psutil.wait_procs(children, timeout=30)
+        assert [child for child in alive if "VLLM" in child.name()] == []
+    finally:
+        process.kill()
 
 
 def test_the_same_seed_and_choice_are_one_number() -> None:
