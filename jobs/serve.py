@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from jobs.benchmark import serving_errors
+from jobs.command import run_command
 from medray.errors import InputError
 from medray.runtime import RayRuntime
 from serving.config import Autoscaling, ServingConfig
@@ -30,12 +34,25 @@ def add_serve_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--host", help="default 127.0.0.1; beyond loopback, a key is demanded")
     verb.add_argument("--port", type=int, help="default 8000; 0: any free one")
     verb.add_argument("--replicas", type=int, help="most replicas, by load (default 1)")
+    verb.add_argument(
+        "--engine", choices=["auto", "transformers", "vllm"],
+        help="what runs the model (default auto: vllm where it imports)",
+    )  # fmt: skip
     verb.add_argument("--gpus", type=float, help="GPUs of a replica (default 0)")
     verb.add_argument("--keys-file", type=Path, help="YAML file of names, hashes and quotas")
     verb.add_argument(
         "--new-key", metavar="NAME",
         help="print a fresh key, this once, and its entry for a keys file; serve nothing",
     )  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the verb alone: `python -m jobs.serve`, where only what serving needs is installed."""
+    parser = argparse.ArgumentParser(prog="medray serve", description=__doc__)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    add_serve_arguments(parser)
+    options = parser.parse_args(arguments)
+    return run_command(partial(answer, options), debug=options.debug)
 
 
 def answer(options: argparse.Namespace) -> int:
@@ -84,6 +101,7 @@ def _configs(options: argparse.Namespace) -> list[ServingConfig]:
         "model_name": options.name,
         "host": options.host,
         "port": options.port,
+        "engine": options.engine,
         "num_gpus": options.gpus,
         "keys_file": options.keys_file,
         "autoscaling": options.replicas and Autoscaling(max_replicas=options.replicas),
@@ -98,3 +116,7 @@ def _configs(options: argparse.Namespace) -> list[ServingConfig]:
     from serving.deploy_file import read_deploy_file
 
     return read_deploy_file(options.model)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

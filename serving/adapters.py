@@ -3,45 +3,63 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
 
 from medray.storage.location import Location
 from serving.engine import BASE, UnknownAdapterError
-from serving.lora import Adapter, LoraModel, read_adapter
+
+logger = logging.getLogger("ray.serve")
+
+# An adapter in the form that an engine holds it in.
+Held = TypeVar("Held")
 
 # The folder is listed again, in the background, when the last listing is older than this.
 LISTED_S = 10.0
 
 
 @dataclass(eq=False)
-class _Loaded:
+class _Loaded(Generic[Held]):
     """``adapter`` may still be on its way; ``users``: requests that hold it."""
 
-    adapter: Future[Adapter]
+    adapter: Future[Held]
     users: int = 0
 
 
-class AdapterStore:
+class AdapterStore(Generic[Held]):
     """Adapters of one folder: loaded when asked for; the least recently used leaves, if not in use.
 
     At most ``most_loaded`` are in memory. A request for one more waits until one is free, and
     requests for adapters are served in order, so that none waits for ever. A folder's content must
     not change under its name: what was read once is not read again.
+
+    ``take`` brings the adapter of a local folder into the engine, ``drop`` takes it out again: both
+    in a thread of the store, one after the other. ``OSError`` and ``ValueError`` of ``take`` are an
+    adapter that cannot be taken.
     """
 
-    def __init__(self, lora: LoraModel, where: str | Location | None, most_loaded: int) -> None:
-        self._lora = lora
+    def __init__(
+        self,
+        take: Callable[[Path], Held],
+        where: str | Location | None,
+        most_loaded: int,
+        drop: Callable[[Held], None] | None = None,
+    ) -> None:
+        self._take = take
+        self._drop = drop
         self._where = None if where is None else Location.of(where)
         self._most_loaded = most_loaded
         self._lock = threading.Lock()
-        self._loaded: OrderedDict[str, _Loaded] = OrderedDict()  # least recently used first
-        self._waiting: deque[tuple[str, Future[_Loaded]]] = deque()
+        self._loaded: OrderedDict[str, _Loaded[Held]] = OrderedDict()  # least recently used first
+        self._waiting: deque[tuple[str, Future[_Loaded[Held]]]] = deque()
         # One thread: reading is bound by the disk or the network, and hooks come one at a time.
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="adapters")
         self._names: list[str] = []
@@ -65,7 +83,7 @@ class AdapterStore:
         self._listed_at = time.monotonic()
 
     @asynccontextmanager
-    async def use(self, name: str) -> AsyncIterator[Adapter | None]:
+    async def use(self, name: str) -> AsyncIterator[Held | None]:
         """Hold an adapter in memory while the block runs; None for the base.
 
         ``UnknownAdapterError`` where the folder has no such adapter, or one that cannot be taken.
@@ -74,7 +92,7 @@ class AdapterStore:
             yield None
             return
         await self._check(name)
-        claim: Future[_Loaded] = Future()
+        claim: Future[_Loaded[Held]] = Future()
         with self._lock:
             self._waiting.append((name, claim))
             self._serve()
@@ -120,10 +138,15 @@ class AdapterStore:
             idle = next((name for name, loaded in self._loaded.items() if not loaded.users), None)
             if idle is None:
                 return False
-            del self._loaded[idle]
+            # In the same thread: after its own reading, before that of the one that comes instead.
+            self._reader.submit(self._leave, self._loaded.pop(idle))
         return True
 
-    def _release(self, loaded: _Loaded) -> None:
+    def _leave(self, left: _Loaded[Held]) -> None:
+        if self._drop is not None and left.adapter.exception() is None:
+            self._drop(left.adapter.result())
+
+    def _release(self, loaded: _Loaded[Held]) -> None:
         with self._lock:
             loaded.users -= 1
             if loaded.adapter.done() and loaded.adapter.exception() is not None:
@@ -132,14 +155,14 @@ class AdapterStore:
                     del self._loaded[name]
             self._serve()
 
-    def _read(self, name: str) -> Adapter:
+    def _read(self, name: str) -> Held:
         assert self._where is not None  # a name was found in it
         try:
-            adapter = read_adapter((self._where / name).local_copy(), self._lora.model)
+            return self._take((self._where / name).local_copy())
         except (OSError, ValueError) as error:
+            # The client is told that it is not to be had; why, the operator reads here.
+            logger.warning("the adapter %r cannot be taken: %s", name, error)
             raise UnknownAdapterError(f"the adapter {name!r} cannot be taken: {error}") from error
-        self._lora.add(adapter)
-        return adapter
 
     def close(self) -> None:
         """End the thread that reads."""

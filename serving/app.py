@@ -63,10 +63,14 @@ def deploy(config: ServingConfig) -> Endpoint:
         serve.run(application, name=name, route_prefix=config.route_prefix)
     except RayServeException as error:  # its last line says which application has the route
         raise ValueError(str(error).splitlines()[-1]) from error
-    except RuntimeError as error:
-        reason = serve.status().applications[name].deployments[DEPLOYMENT].message
+    except RuntimeError:
+        reason = serve.status().applications[name].deployments[DEPLOYMENT].message.strip()
         serve.delete(name)  # or Serve would try to start it for ever
-        raise RuntimeError(f"no replica of {config.model_name} came up: {reason}") from error
+        # Of a constructor's traceback the last line is what it raised.
+        last = reason.splitlines()[-1] if reason else "Ray Serve gives no reason"
+        failed = RuntimeError(f"no replica of {config.model_name} came up: {last}")
+        failed.add_note(reason)
+        raise failed from None
     local_host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.host, config.host)
     authority = f"[{local_host}]:{port}" if ":" in local_host else f"{local_host}:{port}"
     endpoint = Endpoint(

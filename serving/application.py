@@ -16,6 +16,7 @@ from medray.models.folder import PREFIX_NAME
 from serving.api import create_api
 from serving.config import ServingConfig
 from serving.engine import Engine, EngineStoppedError
+from serving.engines import load_engine
 from serving.guard.body import BodyLimit
 from serving.guard.gate import Gate, ServeAccounts
 from serving.guard.keys import Keys, gather_keys
@@ -23,7 +24,6 @@ from serving.guard.ledger import Accounts
 from serving.guard.metering import MeteredEngine
 from serving.guard.record import AccessLog
 from serving.service import Service
-from serving.transformers_engine import TransformersEngine
 
 DEPLOYMENT = "model"
 ACCOUNTS = "accounts"
@@ -41,7 +41,7 @@ class Replica:
     """One copy of the model in one Ray actor; Ray Serve sends it HTTP requests."""
 
     def __init__(self, config: ServingConfig, keys: Keys | None, accounts: Any = None) -> None:
-        self._engine: Engine = MeteredEngine(TransformersEngine.load(config), config.model_name)
+        self._engine: Engine = MeteredEngine(load_engine(config), config.model_name)
         self._service = Service.of(self._engine, config)
         replica = serve.get_replica_context()
         log = AccessLog.of_serve(

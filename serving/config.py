@@ -67,8 +67,19 @@ class ServingConfig(BaseModel):
     loaded_adapters: int = Field(
         default=8, ge=1, description="adapters in memory at once; the least recently used leaves"
     )
+    max_adapter_rank: int = Field(
+        default=64,
+        ge=1,
+        le=512,
+        description="largest rank of an adapter that the engine vllm keeps room for; the engine "
+        "transformers takes any",
+    )
     model_name: str = Field(
         default="", description="id that clients ask for; default: the folder's name"
+    )
+
+    engine: Literal["auto", "transformers", "vllm"] = Field(
+        default="auto", description="what runs the model; auto: vllm where it imports"
     )
 
     host: str = Field(

@@ -21,6 +21,10 @@ class UnknownAdapterError(LookupError):
     """No adapter of that name is to be had."""
 
 
+class UnsupportedError(RuntimeError):
+    """What was asked for is something that this engine cannot do; the message says which does."""
+
+
 @dataclass(frozen=True)
 class Guide:
     """What generated text must match: a JSON schema (as JSON), a regex, or one of some texts."""
@@ -101,6 +105,10 @@ class Engine(Protocol):
     """
 
     @property
+    def name(self) -> str:
+        """Which engine this is, for an operator."""
+
+    @property
     def context_tokens(self) -> int:
         """Positions that the model has for one sequence."""
 
@@ -127,7 +135,10 @@ class Engine(Protocol):
     async def embed(
         self, sequences: Sequence[Sequence[int]], adapter: str = BASE
     ) -> list[list[float]]:
-        """Return for each sequence the mean of its last hidden states: float [hidden size]."""
+        """Return for each sequence the mean of its last hidden states: float [hidden size].
+
+        ``UnsupportedError`` by an engine that does not have them.
+        """
 
     def healthy(self) -> bool:
         """Say whether requests can still be served."""

@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.engine import EngineStoppedError, UnknownAdapterError
+from serving.engine import EngineStoppedError, UnknownAdapterError, UnsupportedError
 from serving.protocol import NOT_SUPPORTED, ErrorBody, RequestError, error_body
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,8 @@ def as_request_error(error: Exception) -> RequestError:
     if isinstance(error, UnknownAdapterError):
         message = "no such adapter here any more; GET /v1/models lists them"
         return RequestError(message, "model", status=404, code="model_not_found")
+    if isinstance(error, UnsupportedError):
+        return RequestError(str(error), code="unsupported")
     if isinstance(error, HTTPException):
         return RequestError(str(error.detail), status=error.status_code)
     frames = traceback.extract_tb(error.__traceback__)
@@ -67,7 +69,7 @@ def handle_errors(api: FastAPI) -> None:
     async def known(_: Request, error: Exception) -> Response:
         return response_of(as_request_error(error))
 
-    for kind in (RequestError, EngineStoppedError, UnknownAdapterError):
+    for kind in (RequestError, EngineStoppedError, UnknownAdapterError, UnsupportedError):
         api.add_exception_handler(kind, known)
 
     @api.exception_handler(RequestValidationError)

@@ -105,13 +105,14 @@ class GuideCompiler:
             self._prepared = from_tokenizer(
                 self._tokenizer, self._vocabulary_size, self._end_tokens or None
             )
-        matcher = LLMatcher(self._prepared, _grammar(guide), log_level=0)
+        matcher = LLMatcher(self._prepared, grammar_of(guide), log_level=0)
         if matcher.is_error():
             raise ValueError(f"the {guide.kind} cannot be compiled: {_reason(matcher)}")
         return matcher
 
 
-def _grammar(guide: Guide) -> str:
+def grammar_of(guide: Guide) -> str:
+    """Return llguidance's form of a guide; ``ValueError`` where it cannot have one."""
     if guide.kind == "choice":
         if not guide.value or not all(guide.value):
             raise ValueError("a choice needs texts, none of them empty")

@@ -149,6 +149,12 @@ class LoraModel:
         self._hooked: set[str] = set()
         self._pass = threading.local()
 
+    def take(self, folder: Path) -> Adapter:
+        """Read an adapter, see ``read_adapter``, and add it; one thread at a time."""
+        adapter = read_adapter(folder, self.model)
+        self.add(adapter)
+        return adapter
+
     def add(self, adapter: Adapter) -> None:
         """Prepare the modules that an adapter changes; one thread at a time."""
         for name in adapter.pairs.keys() - self._hooked:

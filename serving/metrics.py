@@ -18,9 +18,15 @@ class Metrics:
     Replicas share one address, so a scrape meets any of them: the label keeps their series apart.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, engine: str) -> None:
         self._registry = CollectorRegistry()
         self._replica = secrets.token_hex(4)
+        Gauge(
+            "medray_engine_info",
+            "1, with the engine that runs the model.",
+            ["replica", "engine"],
+            registry=self._registry,
+        ).labels(self._replica, engine).set(1)
         self._requests = Counter(
             "medray_requests",
             "Requests answered to the end, by route and HTTP status.",

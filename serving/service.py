@@ -51,7 +51,7 @@ class Service:
         self.names = TokenNames(tokenizer)
         self.model_name = model_name
         self.limits = limits
-        self.metrics = Metrics()
+        self.metrics = Metrics(engine.name)
         self._created = int(time.time())
 
     @classmethod

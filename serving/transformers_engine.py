@@ -8,13 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from peft import PeftModel
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from medray.storage.location import Location
@@ -34,27 +28,7 @@ from serving.engine import (
 from serving.guides import GuideCompiler
 from serving.lora import LoraModel
 from serving.scoring import EmbedJob, Result, Scorer, Work
-
-
-def load_model(config: ServingConfig) -> PreTrainedModel:
-    """Load the weights, safetensors only and without remote code, and merge the adapter.
-
-    Raises ``OSError`` where a file is missing or the weights are not safetensors.
-    """
-    model = AutoModelForCausalLM.from_pretrained(
-        config.model,
-        dtype=config.dtype,
-        attn_implementation="sdpa",
-        use_safetensors=True,
-        local_files_only=True,
-        trust_remote_code=False,
-    )
-    if config.adapter is not None:
-        weights = config.adapter / "adapter_model.safetensors"
-        if not weights.is_file():  # peft would fall back to a pickle
-            raise FileNotFoundError(f"no {weights}: an adapter is taken as safetensors only")
-        model = PeftModel.from_pretrained(model, config.adapter).merge_and_unload()
-    return model.to("cuda" if config.num_gpus > 0 else "cpu").eval()
+from serving.weights import load_model
 
 
 class TransformersEngine:
@@ -89,7 +63,7 @@ class TransformersEngine:
 
         transformers_logging.set_verbosity_error()  # its warnings show the first tokens of prompts
         lora = LoraModel(model)
-        self._adapters = AdapterStore(lora, adapters, loaded_adapters)
+        self._adapters = AdapterStore(lora.take, adapters, loaded_adapters)
         self._guides = GuideCompiler(tokenizer, self._vocabulary_size, self._end_tokens)
         self._scoring = ScoringThread(Scorer(model, lora))
         self._batches = Batches(
@@ -115,6 +89,10 @@ class TransformersEngine:
             adapters=config.adapters,
             loaded_adapters=config.loaded_adapters,
         )
+
+    @property
+    def name(self) -> str:
+        return "transformers"
 
     @property
     def context_tokens(self) -> int:

@@ -43,6 +43,7 @@ class TableEngine:
     after ``tokens_before_fault`` tokens of a generation. ``pause_s`` stands before each token.
     """
 
+    name = "table"
     context_tokens = 512
 
     def __init__(

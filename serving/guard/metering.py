@@ -17,6 +17,10 @@ class MeteredEngine:
         self._model_name = model_name
 
     @property
+    def name(self) -> str:
+        return self._engine.name
+
+    @property
     def context_tokens(self) -> int:
         return self._engine.context_tokens
 

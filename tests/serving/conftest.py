@@ -17,6 +17,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from engine_under_test import ENGINE
 from serving.app import Endpoint, deploy
 from serving.config import ServingConfig
 
@@ -56,6 +57,12 @@ class Small:
         with torch.inference_mode():
             return self.model(torch.tensor([tokens])).logits[0].log_softmax(-1)
 
+    def mean_state(self, tokens: list[int]) -> list[float]:
+        """Mean of the last hidden states by one direct forward pass."""
+        with torch.inference_mode():
+            states = self.model.model(torch.tensor([tokens])).last_hidden_state[0]
+        return states.mean(0).tolist()
+
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
@@ -85,6 +92,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
             num_hidden_layers=2,
             num_attention_heads=4,
             num_key_value_heads=2,
+            head_dim=32,  # vLLM's attention on CPUs knows no smaller one
             max_position_embeddings=512,
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
@@ -109,6 +117,7 @@ def config(small: Small) -> ServingConfig:
     return ServingConfig(
         model=small.folder,
         port=0,
+        engine=ENGINE,
         dtype="float32",
         max_prompt_tokens=384,
         max_output_tokens=256,

@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.fs as pafs
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
-from object_store import s3_server
 from serving.adapters import AdapterStore
 from serving.engine import BASE, GenerationJob, ScoreJob, UnknownAdapterError
 from serving.lora import LoraModel
@@ -131,29 +129,10 @@ def test_adapters_and_base_in_one_batch_score_as_merged_models(
         assert embedding == pytest.approx(states.mean(0).tolist(), abs=1e-4)
 
 
-def test_pages_of_the_cache_are_never_shared_between_adapters(
-    engine: TransformersEngine, merged: dict[str, Any]
-) -> None:
-    prompt = list(range(20, 120))  # three whole pages
-    for name in (BASE, "attention", BASE, "everything", "attention", "patterns"):
-        [answer] = asyncio.run(
-            at_once([generated(engine, GenerationJob(prompt, GREEDY, 10, adapter=name))])
-        )
-        assert [new.token for new in answer] == greedy(merged[name], prompt, 10), name
-
-
-def test_an_unknown_adapter_is_told(engine: TransformersEngine) -> None:
-    for name in ("nobody", "no-adapter", "../adapters/attention", "attention/"):
-        with pytest.raises(UnknownAdapterError):
-            asyncio.run(generated(engine, GenerationJob([5], GREEDY, 1, adapter=name)))
-        with pytest.raises(UnknownAdapterError):
-            asyncio.run(engine.score([ScoreJob([5, 6], adapter=name)]))
-
-
 @pytest.fixture
 def store(small: Small, folder: Path) -> Iterator[AdapterStore]:
     model = AutoModelForCausalLM.from_pretrained(small.folder, dtype="float32")
-    store = AdapterStore(LoraModel(model), str(folder), 2)
+    store = AdapterStore(LoraModel(model).take, str(folder), 2)
     yield store
     store.close()
 
@@ -239,7 +218,7 @@ def test_other_kinds_of_adapters_are_refused(
     if option == "peft_type":
         options = {"peft_type": value, "target_modules": ["q_proj"], "feedforward_modules": []}
     file.write_text(json.dumps(options | {option: value}))
-    store = AdapterStore(LoraModel(small.model), str(tmp_path), 2)
+    store = AdapterStore(LoraModel(small.model).take, str(tmp_path), 2)
 
     async def use() -> None:
         async with store.use("bad"):
@@ -270,7 +249,7 @@ def test_pickles_and_adapters_of_other_models_are_refused(
         AutoModelForCausalLM.from_config(other), LoraConfig(target_modules=["q_proj"])
     )
     adapted.save_pretrained(tmp_path / "other")
-    store = AdapterStore(LoraModel(small.model), str(tmp_path), 2)
+    store = AdapterStore(LoraModel(small.model).take, str(tmp_path), 2)
 
     async def use(name: str) -> None:
         async with store.use(name):
@@ -281,18 +260,3 @@ def test_pickles_and_adapters_of_other_models_are_refused(
     with pytest.raises(UnknownAdapterError, match="maps"):
         asyncio.run(use("other"))
     store.close()
-
-
-def test_adapters_come_from_an_object_store(small: Small, folder: Path) -> None:
-    with s3_server() as (uri, _):
-        filesystem, path = pafs.FileSystem.from_uri(f"{uri}/adapters")
-        pafs.copy_files(str(folder / "head"), f"{path}/head", destination_filesystem=filesystem)
-        store = AdapterStore(LoraModel(small.model), f"{uri}/adapters", 2)
-        assert store.names() == ["head"]
-
-        async def use() -> Any:
-            async with store.use("head") as adapter:
-                return adapter
-
-        assert set(asyncio.run(use()).pairs) >= {"lm_head"}
-        store.close()

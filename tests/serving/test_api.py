@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from engine_under_test import loaded
 from serving.api import create_api
 from serving.service import Service
-from serving.transformers_engine import TransformersEngine
 
 if TYPE_CHECKING:
     from serving.config import ServingConfig
+    from serving.engine import Engine
 
 BODY = {"model": "small-llama", "prompt": "Fever", "max_tokens": 250, "n": 16}
 
 
 @pytest.fixture
-def engine(config: ServingConfig) -> Iterator[TransformersEngine]:
-    engine = TransformersEngine.load(config)
-    yield engine
-    engine.close()
+def engine(config: ServingConfig) -> Iterator[Engine]:
+    with loaded(config) as engine:
+        yield engine
 
 
 def ask(
-    engine: TransformersEngine, config: ServingConfig, method: str, path: str, **options: Any
+    engine: Engine, config: ServingConfig, method: str, path: str, **options: Any
 ) -> httpx.Response:
     async def send() -> httpx.Response:
         transport = httpx.ASGITransport(create_api(Service.of(engine, config)))
@@ -39,7 +39,7 @@ def ask(
 
 
 def test_a_request_that_takes_too_long_is_answered_504(
-    engine: TransformersEngine, config: ServingConfig
+    engine: Engine, config: ServingConfig
 ) -> None:
     hasty = config.model_copy(update={"request_timeout_s": 0.05})
     response = ask(engine, hasty, "POST", "/v1/completions", json=BODY)
@@ -56,7 +56,7 @@ def test_a_request_that_takes_too_long_is_answered_504(
 
 
 def test_a_stopped_engine_is_an_error_and_is_unhealthy(
-    engine: TransformersEngine, config: ServingConfig
+    engine: Engine, config: ServingConfig
 ) -> None:
     assert ask(engine, config, "GET", "/health").status_code == 200
     engine.close()

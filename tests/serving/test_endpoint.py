@@ -13,6 +13,8 @@ import openai
 import pytest
 import ray
 
+from engine_under_test import ENGINE, LOGPROB_ERROR
+
 if TYPE_CHECKING:
     from conftest import Small
 
@@ -48,6 +50,11 @@ def test_models(client: openai.OpenAI, endpoint: Endpoint) -> None:
         client.models.retrieve("other")
 
 
+def test_the_engine_in_use_is_told(endpoint: Endpoint) -> None:
+    metrics = httpx.get(endpoint.base_url.removesuffix("/v1") + "/metrics").text
+    assert f'engine="{ENGINE}"' in metrics
+
+
 @pytest.mark.parametrize("max_tokens", [0, 1])
 def test_loglikelihood_equals_a_direct_forward(
     http: httpx.Client, small: Small, max_tokens: int
@@ -67,13 +74,15 @@ def test_loglikelihood_equals_a_direct_forward(
         assert logprobs["top_logprobs"][0] is None
         for place in range(1, len(prompt)):
             own = logprobs["token_logprobs"][place]
-            assert own == pytest.approx(expected[place - 1][prompt[place]].item(), abs=1e-4)
+            assert own == pytest.approx(
+                expected[place - 1][prompt[place]].item(), abs=LOGPROB_ERROR
+            )
             top = logprobs["top_logprobs"][place]
             greedy = max(top, key=top.__getitem__) == logprobs["tokens"][place]
             assert greedy == (int(expected[place - 1].argmax()) == prompt[place])
         if max_tokens:
             assert logprobs["token_logprobs"][-1] == pytest.approx(
-                expected[-1].max().item(), abs=1e-4
+                expected[-1].max().item(), abs=LOGPROB_ERROR
             )
     total = sum(len(prompt) for prompt in prompts)
     made = max_tokens * len(prompts)
@@ -126,7 +135,7 @@ def test_logprobs_of_generated_tokens(client: openai.OpenAI, small: Small) -> No
     logprobs = answer.choices[0].logprobs
     assert logprobs is not None
     assert logprobs.token_logprobs == pytest.approx(
-        [expected[place][token].item() for place, token in enumerate(tokens)], abs=1e-4
+        [expected[place][token].item() for place, token in enumerate(tokens)], abs=LOGPROB_ERROR
     )
     assert [len(top) for top in logprobs.top_logprobs or []] == [3] * 6
     assert (logprobs.text_offset or [None])[0] == 0

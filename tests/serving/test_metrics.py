@@ -40,6 +40,7 @@ def test_requests_tokens_and_times_are_counted(endpoint: TableEndpoint) -> None:
     for path in ("/a", "/b", "/v1/c"):
         assert endpoint.ask("GET", path).status_code == 404
     found = numbers(endpoint)
+    assert found["medray_engine_info", "table"] == 1
     requests = "medray_requests_total"
     assert found[requests, "/v1/completions", "200"] == 2
     assert found[requests, "/v1/completions", "404"] == 1
