@@ -12,7 +12,6 @@ import json
 import multiprocessing
 import os
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI, Request, Response
+from servers import running
 
 KEY = "a-key-of-the-benchmark"
 BODY = json.dumps({"model": "null", "prompt": [1, 2, 3], "max_tokens": 1}).encode()
@@ -98,34 +98,17 @@ def run_server(name: str, port: int) -> None:
 
 @contextmanager
 def server(name: str, folder: Path) -> Iterator[str]:
-    """Start a server in a process group of its own; yield the address of its route."""
+    """Start a server; yield the address of its route."""
     from medray.runtime import free_port
 
     port = free_port()
-    environment = {key: value for key, value in os.environ.items() if key[:4] != "RAY_"}
-    environment |= SERVERS[name] | {"MEDRAY_BENCH_LOGS": str(folder)}
-    process = subprocess.Popen(
-        [sys.executable, __file__, "--server", name, "--port", str(port)],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    variables = SERVERS[name] | {"MEDRAY_BENCH_LOGS": str(folder)}
+    command = [sys.executable, __file__, "--server", name, "--port", str(port)]
     url = f"http://127.0.0.1:{port}/v1/completions"
-    try:
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                if httpx.post(url, content=BODY, headers=HEADERS, timeout=5).status_code == 200:
-                    break
-            except httpx.TransportError:
-                pass
-            if time.monotonic() > deadline or process.poll() is not None:
-                raise RuntimeError(f"{name} did not come up")
-            time.sleep(0.2)
+    with running(
+        command, variables, lambda: httpx.post(url, content=BODY, headers=HEADERS, timeout=5)
+    ):
         yield url
-    finally:
-        process.terminate()
-        process.wait()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,9 @@ NEW_TOKENS = 64
 CONCURRENCY = (1, 8, 32)
 
 
-def left_padded(model: Any, prompts: Sequence[Tokens]) -> list[list[int]]:
+def left_padded(
+    model: Any, prompts: Sequence[Tokens], new_tokens: int = NEW_TOKENS
+) -> list[list[int]]:
     """Greedy ``model.generate`` of all prompts at once, padded on the left."""
     longest = max(len(prompt) for prompt in prompts)
     padding = [longest - len(prompt) for prompt in prompts]
@@ -26,7 +28,7 @@ def left_padded(model: Any, prompts: Sequence[Tokens]) -> list[list[int]]:
     output = model.generate(
         torch.tensor(tokens),
         attention_mask=torch.tensor(mask),
-        max_new_tokens=NEW_TOKENS,
+        max_new_tokens=new_tokens,
         do_sample=False,
         pad_token_id=0,
     )
