@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from serving.config import ServingConfig
-from serving.engine import Engine, GenerationJob, NewToken
+from serving.engine import Engine, GenerationJob, NewToken, Score, ScoreJob
 from serving.engines import load_engine
 
 ENGINE: Any = os.environ.get("MEDRAY_TEST_ENGINE", "transformers")
@@ -83,3 +84,29 @@ def logprobs(model: Any, tokens: Sequence[int]) -> torch.Tensor:
     with torch.inference_mode():
         row: torch.Tensor = model(torch.tensor([list(tokens)])).logits[0].log_softmax(-1)
         return row
+
+
+def check_score(score: Score, job: ScoreJob, expected: torch.Tensor) -> None:
+    """Compare a score with ``logprobs`` of its sequence alone."""
+    assert score.first == job.first
+    assert len(score.logprobs) == len(score.alternatives) == len(job.tokens) - job.first
+    for place in range(job.first, len(job.tokens)):
+        logprob = score.logprobs[place - job.first]
+        alternatives = score.alternatives[place - job.first]
+        if place == 0:
+            assert logprob is None and alternatives is None
+            continue
+        row = expected[place - 1]
+        assert logprob == pytest.approx(row[job.tokens[place]].item(), abs=LOGPROB_ERROR)
+        check_best(alternatives, row, job.top)
+    if job.following:
+        check_best(score.following, expected[-1], job.top)
+    else:
+        assert score.following == []
+
+
+def check_best(alternatives: Any, row: torch.Tensor, top: int) -> None:
+    best = row.topk(top)
+    values = [value for _, value in alternatives]
+    assert values == pytest.approx(best.values.tolist(), abs=LOGPROB_ERROR)
+    assert [token for token, _ in alternatives] == best.indices.tolist()

@@ -17,7 +17,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from engine_under_test import ENGINE
+from engine_under_test import ENGINE, greedy, logprobs
 from serving.app import Endpoint, deploy
 from serving.config import ServingConfig
 
@@ -42,20 +42,11 @@ class Small:
 
     def greedy(self, prompt: list[int], max_tokens: int) -> list[int]:
         """What ``model.generate`` answers to one prompt."""
-        tokens = torch.tensor([prompt])
-        output = self.model.generate(
-            tokens,
-            attention_mask=torch.ones_like(tokens),
-            max_new_tokens=max_tokens,
-            do_sample=False,
-            pad_token_id=0,
-        )
-        return output[0, len(prompt) :].tolist()
+        return greedy(self.model, prompt, max_tokens)
 
     def logprobs(self, tokens: list[int]) -> torch.Tensor:
         """Log-probabilities (tokens, vocabulary) by one direct forward pass."""
-        with torch.inference_mode():
-            return self.model(torch.tensor([tokens])).logits[0].log_softmax(-1)
+        return logprobs(self.model, tokens)
 
     def mean_state(self, tokens: list[int]) -> list[float]:
         """Mean of the last hidden states by one direct forward pass."""

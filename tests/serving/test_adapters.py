@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
+import loras
+from engine_under_test import answers, at_once, greedy, logprobs
+from loras import merged_models, save_loras
 from serving.adapters import AdapterStore
 from serving.engine import BASE, GenerationJob, ScoreJob, UnknownAdapterError
 from serving.lora import LoraModel
@@ -23,41 +26,20 @@ if TYPE_CHECKING:
 
 GREEDY = Sampling(0)
 PROMPTS = [list(range(20 + i, 30 + 5 * i)) for i in range(6)]
-LORAS: dict[str, dict[str, Any]] = {
-    "attention": {"r": 4, "target_modules": ["q_proj", "v_proj"]},
-    "everything": {"r": 2, "lora_alpha": 3, "target_modules": "all-linear"},
-    "patterns": {
-        "r": 3,
-        "lora_alpha": 5,
-        "use_rslora": True,
-        "target_modules": ["k_proj", "down_proj"],
-        "rank_pattern": {"down_proj": 6},
-        "alpha_pattern": {"layers.1.self_attn.k_proj": 9},
-    },
-    "head": {"r": 2, "target_modules": ["lm_head", "o_proj"]},
-}
+# vLLM does not take one of the head.
+LORAS = loras.LORAS | {"head": {"r": 2, "target_modules": ["lm_head", "o_proj"]}}
 
 
 @pytest.fixture(scope="module")
 def folder(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("adapters")
-    for seed, (name, options) in enumerate(LORAS.items()):
-        torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_pretrained(small.folder, dtype="float32")
-        adapted = get_peft_model(model, LoraConfig(init_lora_weights=False, **options))
-        adapted.save_pretrained(folder / name)
-    (folder / "no-adapter").mkdir()
+    save_loras(small, folder, LORAS)
     return folder
 
 
 @pytest.fixture(scope="module")
 def merged(small: Small, folder: Path) -> dict[str, Any]:
-    """The model with each adapter merged into its weights; the base under its own name."""
-    models: dict[str, Any] = {BASE: small.model}
-    for name in LORAS:
-        model = AutoModelForCausalLM.from_pretrained(small.folder, dtype="float32")
-        models[name] = PeftModel.from_pretrained(model, folder / name).merge_and_unload().eval()
-    return models
+    return merged_models(small, folder, LORAS)
 
 
 @pytest.fixture(scope="module")
@@ -70,26 +52,6 @@ def engine(small: Small, folder: Path) -> Iterator[TransformersEngine]:
     engine.close()
 
 
-async def generated(engine: TransformersEngine, job: GenerationJob) -> list[Any]:
-    return [new async for tokens in engine.generate(job) for new in tokens]
-
-
-async def at_once(calls: Any) -> list[Any]:
-    return await asyncio.gather(*calls)
-
-
-def greedy(model: Any, prompt: list[int], max_tokens: int) -> list[int]:
-    tokens = torch.tensor([prompt])
-    output = model.generate(
-        tokens,
-        attention_mask=torch.ones_like(tokens),
-        max_new_tokens=max_tokens,
-        do_sample=False,
-        pad_token_id=0,
-    )
-    return output[0, len(prompt) :].tolist()
-
-
 def test_adapters_and_base_in_one_batch_answer_as_merged_models(
     engine: TransformersEngine, merged: dict[str, Any]
 ) -> None:
@@ -100,14 +62,11 @@ def test_adapters_and_base_in_one_batch_answer_as_merged_models(
             GenerationJob(prompt, GREEDY, 20, adapter=name, top=3)
             for prompt, name in zip(PROMPTS, names, strict=True)
         ]
-        answers = asyncio.run(at_once(generated(engine, job) for job in jobs))
-        for job, answer in zip(jobs, answers, strict=True):
-            tokens = [new.token for new in answer]
-            assert tokens == greedy(merged[job.adapter], list(job.prompt), 20), job.adapter
-            with torch.inference_mode():
-                whole = merged[job.adapter](torch.tensor([[*job.prompt, *tokens]])).logits[0]
-            expected = whole.log_softmax(-1)[len(job.prompt) - 1 : -1]
-            for new, row in zip(answer, expected, strict=True):
+        for job, news in zip(jobs, answers(engine, jobs), strict=True):
+            tokens = [new.token for new in news]
+            assert tokens == greedy(merged[job.adapter], job.prompt, 20), job.adapter
+            rows = logprobs(merged[job.adapter], [*job.prompt, *tokens])[len(job.prompt) - 1 : -1]
+            for new, row in zip(news, rows, strict=True):
                 assert new.logprob == pytest.approx(row[new.token].item(), abs=1e-4)
 
 
@@ -118,7 +77,7 @@ def test_adapters_and_base_in_one_batch_score_as_merged_models(
     tokens = PROMPTS[3]
     jobs = [ScoreJob([*tokens, 40 + i], 5, adapter=name) for i, name in enumerate(names)]
     scores = asyncio.run(engine.score(jobs))
-    embeddings = asyncio.run(at_once(engine.embed([tokens], name) for name in names))
+    embeddings = at_once(engine.embed([tokens], name) for name in names)
     for job, score, [embedding] in zip(jobs, scores, embeddings, strict=True):
         with torch.inference_mode():
             output = merged[job.adapter](torch.tensor([job.tokens])).logits[0].log_softmax(-1)

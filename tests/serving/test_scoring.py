@@ -9,8 +9,9 @@ import torch
 import transformers
 from transformers import AutoModelForCausalLM
 
+from engine_under_test import check_score, logprobs
 from serving.batching import ScoringThread
-from serving.engine import EngineStoppedError, Score, ScoreJob
+from serving.engine import EngineStoppedError, ScoreJob
 from serving.lora import LoraModel
 from serving.scoring import EmbedJob, Scorer, Work
 
@@ -65,38 +66,12 @@ def case(request: pytest.FixtureRequest) -> tuple[Scorer, Any, bool]:
     return Scorer(model, LoraModel(model)), bare, packs
 
 
-def check(score: Score, job: ScoreJob, model: Any) -> None:
-    """Compare a score with one direct forward pass of its sequence alone."""
-    with torch.inference_mode():
-        expected = model(torch.tensor([job.tokens])).logits[0].log_softmax(-1)
-    assert len(score.logprobs) == len(score.alternatives) == len(job.tokens) - job.first
-    for place in range(job.first, len(job.tokens)):
-        logprob = score.logprobs[place - job.first]
-        alternatives = score.alternatives[place - job.first]
-        if place == 0:
-            assert logprob is None and alternatives is None
-            continue
-        row = expected[place - 1]
-        assert logprob == pytest.approx(row[job.tokens[place]].item(), abs=1e-4)
-        check_best(alternatives, row, job.top)
-    if job.following:
-        check_best(score.following, expected[-1], job.top)
-    else:
-        assert score.following == []
-
-
-def check_best(alternatives: Any, row: torch.Tensor, top: int) -> None:
-    best = row.topk(top)
-    assert [value for _, value in alternatives] == pytest.approx(best.values.tolist(), abs=1e-4)
-    assert [token for token, _ in alternatives] == best.indices.tolist()
-
-
 def test_scores_equal_a_direct_forward(case: tuple[Scorer, Any, bool]) -> None:
     scorer, bare, packs = case
     assert scorer.packs == packs
     scores = scorer.run([Work(job) for job in JOBS])
     for score, job in zip(scores, JOBS, strict=True):
-        check(score, job, bare)
+        check_score(score, job, logprobs(bare, job.tokens))
 
 
 def test_scores_do_not_depend_on_how_passes_are_cut(
@@ -108,7 +83,7 @@ def test_scores_do_not_depend_on_how_passes_are_cut(
     monkeypatch.setattr("serving.attention.CALL_OPERATIONS", {"cpu": 2e3, "cuda": 2e3})
     scores = scorer.run([Work(job) for job in JOBS])
     for score, job in zip(scores, JOBS, strict=True):
-        check(score, job, bare)
+        check_score(score, job, logprobs(bare, job.tokens))
 
 
 def test_an_embedding_is_the_mean_of_the_last_hidden_states(

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.fs as pafs
 import pytest
-import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
+import loras
 from engine_under_test import (
     ENGINE,
     LOGPROB_ERROR,
@@ -24,6 +24,7 @@ from engine_under_test import (
     logprobs,
     texts,
 )
+from loras import merged_model, merged_models, save_lora, save_loras
 from object_store import s3_server
 from serving.engine import BASE, Engine, GenerationJob, ScoreJob, UnknownAdapterError
 from serving.sampling import Sampling
@@ -35,45 +36,19 @@ if TYPE_CHECKING:
 
 GREEDY = Sampling(0)
 PROMPTS = [list(range(20 + i, 30 + 5 * i)) for i in range(6)]
-LORAS: dict[str, dict[str, Any]] = {
-    "attention": {"r": 4, "target_modules": ["q_proj", "v_proj"]},
-    "everything": {"r": 2, "lora_alpha": 3, "target_modules": "all-linear"},
-    "patterns": {
-        "r": 3,
-        "lora_alpha": 5,
-        "use_rslora": True,
-        "target_modules": ["k_proj", "down_proj"],
-        "rank_pattern": {"down_proj": 6},
-        "alpha_pattern": {"layers.1.self_attn.k_proj": 9},
-    },
-    "output": {"r": 2, "target_modules": ["o_proj", "up_proj"]},
-}
+LORAS = loras.LORAS | {"output": {"r": 2, "target_modules": ["o_proj", "up_proj"]}}
 
 
 @pytest.fixture(scope="module")
 def folder(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("adapters")
-    for seed, (name, options) in enumerate(LORAS.items()):
-        save_lora(small, folder / name, seed, **options)
-    (folder / "no-adapter").mkdir()
+    save_loras(small, folder, LORAS)
     return folder
-
-
-def save_lora(small: Small, folder: Path, seed: int, **options: Any) -> None:
-    torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_pretrained(small.folder, dtype="float32")
-    get_peft_model(model, LoraConfig(init_lora_weights=False, **options)).save_pretrained(folder)
-
-
-def merged_model(small: Small, folder: Path) -> Any:
-    model = AutoModelForCausalLM.from_pretrained(small.folder, dtype="float32")
-    return PeftModel.from_pretrained(model, folder).merge_and_unload().eval()
 
 
 @pytest.fixture(scope="module")
 def merged(small: Small, folder: Path) -> dict[str, Any]:
-    """The model with each adapter merged into its weights; the base under its own name."""
-    return {BASE: small.model} | {name: merged_model(small, folder / name) for name in LORAS}
+    return merged_models(small, folder, LORAS)
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
 
-from engine_under_test import LOGPROB_ERROR, answer, loaded
+from engine_under_test import answer, check_score, loaded
 from serving.engine import Engine, GenerationJob, Score, ScoreJob
 from serving.sampling import Sampling
 
@@ -47,36 +46,9 @@ def engine(config: ServingConfig) -> Iterator[Engine]:
         yield engine
 
 
-def check(score: Score, job: ScoreJob, small: Small) -> None:
-    """Compare a score with one direct forward pass of its sequence alone."""
-    expected = small.logprobs(list(job.tokens))
-    assert score.first == job.first
-    assert len(score.logprobs) == len(score.alternatives) == len(job.tokens) - job.first
-    for place in range(job.first, len(job.tokens)):
-        logprob = score.logprobs[place - job.first]
-        alternatives = score.alternatives[place - job.first]
-        if place == 0:
-            assert logprob is None and alternatives is None
-            continue
-        row = expected[place - 1]
-        assert logprob == pytest.approx(row[job.tokens[place]].item(), abs=LOGPROB_ERROR)
-        check_best(alternatives, row, job.top)
-    if job.following:
-        check_best(score.following, expected[-1], job.top)
-    else:
-        assert score.following == []
-
-
-def check_best(alternatives: Any, row: torch.Tensor, top: int) -> None:
-    best = row.topk(top)
-    values = [value for _, value in alternatives]
-    assert values == pytest.approx(best.values.tolist(), abs=LOGPROB_ERROR)
-    assert [token for token, _ in alternatives] == best.indices.tolist()
-
-
 def check_all(scores: Sequence[Score], jobs: Sequence[ScoreJob], small: Small) -> None:
     for score, job in zip(scores, jobs, strict=True):
-        check(score, job, small)
+        check_score(score, job, small.logprobs(list(job.tokens)))
 
 
 def test_scores_equal_a_direct_forward(engine: Engine, small: Small) -> None:
