@@ -135,6 +135,12 @@ class ServingConfig(BaseModel):
     request_timeout_s: float = Field(
         default=600.0, gt=0, description="longest time one request may take, its waiting included"
     )
+    stream_interval_s: float = Field(
+        default=0.1,
+        ge=0,
+        description="a stream's first text comes at once, then an event so often, with what was "
+        "made meanwhile; 0: an event for every token",
+    )
     drain_timeout_s: float = Field(
         default=60.0,
         ge=0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -45,6 +45,11 @@ class Piece:
     text: str
     tokens: list[NewToken]
     finish_reason: FinishReason | None = None
+
+    def then(self, later: Piece) -> Piece:
+        """Return this piece and the next one of the same job as one."""
+        text, tokens = self.text + later.text, self.tokens + later.tokens
+        return Piece(self.index, text, tokens, later.finish_reason)
 
 
 @dataclass
@@ -108,19 +113,61 @@ async def _new_tokens(engine: Engine, job: Job) -> AsyncGenerator[list[NewToken]
             raise RequestError(message, job.guide_field) from error
 
 
+class Outlet:
+    """Pass one job's pieces on: the first text at once, then joined, one every ``interval_s``.
+
+    What is held goes with the finish reason, and by ``flush``. Used within a running event loop.
+    """
+
+    def __init__(self, give: Callable[[Piece], None], interval_s: float) -> None:
+        self._give = give
+        self._interval_s = interval_s
+        self._loop = asyncio.get_running_loop()
+        self._held: Piece | None = None
+        self._due_s = 0.0  # on the loop's clock; 0: no text was passed on yet
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, piece: Piece) -> None:
+        self._held = piece if self._held is None else self._held.then(piece)
+        if piece.finish_reason or self._loop.time() >= self._due_s:
+            self.flush()
+        elif self._timer is None:
+            self._timer = self._loop.call_at(self._due_s, self.flush)
+
+    def flush(self) -> None:
+        """Pass on what is held, if anything is."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._held is None:
+            return
+        held, self._held = self._held, None
+        if held.text:
+            self._due_s = self._loop.time() + self._interval_s
+        self._give(held)
+
+
 async def run_jobs(
-    engine: Engine, tokenizer: PreTrainedTokenizerBase, jobs: Sequence[Job], timeout_s: float
+    engine: Engine,
+    tokenizer: PreTrainedTokenizerBase,
+    jobs: Sequence[Job],
+    timeout_s: float,
+    interval_s: float = 0.0,
 ) -> AsyncGenerator[Piece]:
-    """Run all jobs at once and yield their pieces as they come.
+    """Run all jobs at once and yield their pieces as they come, of each one every ``interval_s``.
 
     Raises ``RequestError`` (504) after ``timeout_s``. However it ends, no job is left running.
     """
     queue: asyncio.Queue[Piece | asyncio.Task[None]] = asyncio.Queue()
 
     async def drain(index: int, job: Job) -> None:
-        async with aclosing(pieces_of(engine, tokenizer, index, job)) as pieces:
-            async for piece in pieces:
-                queue.put_nowait(piece)
+        outlet = Outlet(queue.put_nowait, interval_s)
+        try:
+            async with aclosing(pieces_of(engine, tokenizer, index, job)) as pieces:
+                async for piece in pieces:
+                    outlet.add(piece)
+        finally:
+            outlet.flush()  # a job that fails has passed on all that it made
 
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout_s

@@ -44,13 +44,19 @@ class Service:
     """What the answers of all routes share. Raises ``RequestError`` for what a client got wrong."""
 
     def __init__(
-        self, engine: Engine, tokenizer: PreTrainedTokenizerBase, model_name: str, limits: Limits
+        self,
+        engine: Engine,
+        tokenizer: PreTrainedTokenizerBase,
+        model_name: str,
+        limits: Limits,
+        stream_interval_s: float = 0.0,
     ) -> None:
         self.engine = engine
         self.tokenizer = tokenizer
         self.names = TokenNames(tokenizer)
         self.model_name = model_name
         self.limits = limits
+        self._stream_interval_s = stream_interval_s
         self.metrics = Metrics(engine.name)
         self._created = int(time.time())
 
@@ -63,7 +69,7 @@ class Service:
         limits = Limits(
             config.max_prompt_tokens, config.max_output_tokens, config.request_timeout_s
         )
-        return cls(engine, tokenizer, config.model_name, limits)
+        return cls(engine, tokenizer, config.model_name, limits, config.stream_interval_s)
 
     # Models
 
@@ -163,10 +169,15 @@ class Service:
             for choice in range(choices)
         ]
 
-    async def run(self, jobs: Sequence[Job]) -> AsyncGenerator[Piece]:
-        """Yield the pieces of all jobs as they come, see ``run_jobs``, and count them."""
+    def stream(self, jobs: Sequence[Job]) -> AsyncGenerator[Piece]:
+        """Yield the pieces of all jobs, one a job every ``stream_interval_s``; see ``run_jobs``."""
+        return self._run(jobs, self._stream_interval_s)
+
+    async def _run(self, jobs: Sequence[Job], interval_s: float) -> AsyncGenerator[Piece]:
+        """Yield the pieces of all jobs and count them."""
         begun: float | None = time.monotonic()
-        pieces = run_jobs(self.engine, self.tokenizer, jobs, self.limits.request_timeout_s)
+        timeout_s = self.limits.request_timeout_s
+        pieces = run_jobs(self.engine, self.tokenizer, jobs, timeout_s, interval_s)
         async with aclosing(pieces):
             async for piece in pieces:
                 if piece.tokens and begun is not None:
@@ -178,7 +189,7 @@ class Service:
     async def generate(self, jobs: Sequence[Job]) -> list[Generated]:
         """Return what the jobs generated, each as a whole."""
         generated = [Generated() for _ in jobs]
-        async with aclosing(self.run(jobs)) as pieces:
+        async with aclosing(self._run(jobs, interval_s=0.0)) as pieces:
             async for piece in pieces:
                 generated[piece.index].add(piece)
         return generated

@@ -194,11 +194,16 @@ class TableEndpoint:
     """The application around a table, asked in this process. Its model is named ``table``."""
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, limits: Limits = LIMITS, **options: Any
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        limits: Limits = LIMITS,
+        *,
+        stream_interval_s: float = 0.0,
+        **options: Any,
     ) -> None:
         self.tokenizer = tokenizer
         self.engine = TableEngine(tokenizer, **options)
-        self.service = Service(self.engine, tokenizer, MODEL, limits)
+        self.service = Service(self.engine, tokenizer, MODEL, limits, stream_interval_s)
         self.api = create_api(self.service)
 
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:

@@ -70,7 +70,7 @@ async def stream_chat(
             choice.logprobs = chat_logprobs(service.names, piece.tokens, top)
         return head.model_copy(update={"choices": [choice]})
 
-    async with aclosing(service.run(jobs)) as pieces:
+    async with aclosing(service.stream(jobs)) as pieces:
         piece: Piece | None = await anext(pieces)
         for index in range(len(jobs)):
             yield event(Piece(index, "", []), Delta(role="assistant", content=""))

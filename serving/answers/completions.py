@@ -61,7 +61,7 @@ async def complete(service: Service, request: CompletionRequest) -> Completion:
 async def stream_completion(
     service: Service, request: CompletionRequest, jobs: Sequence[Job]
 ) -> AsyncGenerator[Completion]:
-    """Yield the events of a stream; each piece of text is one event.
+    """Yield the events of a stream; each piece is one event.
 
     Nothing is yielded before the engine's first token, so a fault before it has its own status.
     """
@@ -76,7 +76,7 @@ async def stream_completion(
             choice.logprobs = logprobs[piece.index].of(piece.tokens)
         return head.model_copy(update={"choices": [choice]})
 
-    async with aclosing(service.run(jobs)) as pieces:
+    async with aclosing(service.stream(jobs)) as pieces:
         piece: Piece | None = await anext(pieces)
         if request.echo:
             for index, tokens in enumerate(await _echoed_tokens(service, request, jobs)):

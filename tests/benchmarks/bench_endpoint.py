@@ -41,6 +41,7 @@ SIZES = {
         hidden_size=768, layers=12, attention_heads=12, key_value_heads=4, feed_forward_size=2048
     ),
 }
+HAPROXY_VARIABLES = {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
 VLLM = Path(__file__).parents[2] / ".venv-vllm" / "bin"
 VLLM_VARIABLES = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
 
@@ -49,11 +50,10 @@ def servers(folder: Path, port: int) -> dict[str, tuple[list[str], dict[str, str
     """Return the command and the variables of each server."""
     bin_folder = Path(sys.executable).parent
     listen = ["--port", str(port)]
+    medray = [sys.executable, "-m", "jobs.cli", "serve", str(folder), "--name", NAME, *listen]
     made: dict[str, tuple[list[str], dict[str, str]]] = {
-        "medray": (
-            [sys.executable, "-m", "jobs.cli", "serve", str(folder), "--name", NAME, *listen],
-            {},
-        ),
+        "medray": (medray, {}),
+        "medray behind HAProxy": (medray, HAPROXY_VARIABLES),
         "transformers serve": (
             [
                 *(str(bin_folder / "transformers"), "serve", str(folder), *listen),
@@ -72,7 +72,7 @@ def servers(folder: Path, port: int) -> dict[str, tuple[list[str], dict[str, str
             VLLM_VARIABLES,
         )
         made["medray on vLLM"] = (
-            [str(VLLM / "python"), "-m", "jobs.serve", *made["medray"][0][4:]],
+            [str(VLLM / "python"), "-m", "jobs.serve", *medray[4:]],
             VLLM_VARIABLES,
         )
     return made

@@ -198,7 +198,8 @@ def test_chat_streams_end_with_done(http: httpx.Client, client: openai.OpenAI) -
     events = [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
     deltas = [event["choices"][0]["delta"] for event in events]
     assert deltas[0]["role"] == "assistant"
-    assert len(deltas) > 5
+    assert deltas[1]["content"]  # the first text has an event of its own
+    assert len(deltas) > 2
     text = "".join(delta["content"] or "" for delta in deltas)
     assert text == whole.choices[0].message.content
     assert events[-1]["choices"][0]["finish_reason"] == whole.choices[0].finish_reason
