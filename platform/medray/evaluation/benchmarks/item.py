@@ -1,0 +1,41 @@
+"""One question of a benchmark, whatever it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+# What an answer is, and so how it is read and scored:
+# choice    one right letter of ``options``
+# choices   the exact set of right letters of ``options``
+# label     one of ``options``, which are written out: yes, no, maybe
+# labels    any number of ``options``, written out; none is an answer too
+# entities  the strings that are found in a text; none is an answer too
+# text      free text
+AnswerForm = Literal["choice", "choices", "label", "labels", "entities", "text"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question.
+
+    ``item_id``: unique in its benchmark and the same at every reading; answer files name it.
+    ``question``: all that is asked about, a context included. ``options``: letter -> text; of
+    ``label`` and ``labels`` the names themselves, each -> how a prompt explains it, often "".
+    ``answers``: the right letters, the right label names, the entities, or the reference texts, of
+    which any will do. Empty only where nothing is the right answer (``labels``, ``entities``).
+    ``rationale``: why, where the data tells. ``groups``: by what else results are told, as
+    {"subject": "Physiology", "year": "2019"}. ``points``: what a right answer gives, in exams
+    that count so. ``instruction``: what to do, where each item has its own.
+    """
+
+    item_id: str
+    language: str
+    question: str
+    answers: tuple[str, ...]
+    options: Mapping[str, str] = field(default_factory=dict)
+    rationale: str = ""
+    groups: Mapping[str, str] = field(default_factory=dict)
+    points: float = 1.0
+    instruction: str = ""
