@@ -97,6 +97,12 @@ def lost() -> Refusal:
     return Refusal(503, message, "server_error", "replica_lost", retry_after_s=1)
 
 
+def no_model() -> Refusal:
+    """Return the answer of a proxy that knows no application: its cluster has just started."""
+    message = "no model is served here yet; send it again later"
+    return Refusal(503, message, "server_error", "no_model", retry_after_s=1)
+
+
 def broken_off(seconds: float) -> Refusal:
     """Return the last event of a stream that its replica did not end."""
     message = f"the stream broke off after {seconds:.1f} s: its replica was lost, or its time over"

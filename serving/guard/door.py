@@ -14,7 +14,7 @@ import uuid
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.guard.answers import Refusal, broken_off, failed, header, lost, of_serve
+from serving.guard.answers import Refusal, broken_off, failed, header, lost, no_model, of_serve
 from serving.guard.body import BodyLimit, refuse_unread
 from serving.guard.health import HealthBoard
 from serving.guard.record import ARRIVED_HEADER, AccessLog, RequestRecord, place_of
@@ -86,6 +86,8 @@ class Door:
         else:
             try:
                 await self._app(scope, body, answer)
+                if answer.found_no_route and not await self._health.routes(scope):
+                    answer.refused = no_model()
             except Exception as error:  # noqa: BLE001 - its message may repeat what the client sent
                 record.error = place_of(error)
             finally:
@@ -146,6 +148,11 @@ class Screen:
             self._complete = not message.get("more_body", False)
         await self._send(message)
 
+    @property
+    def found_no_route(self) -> bool:
+        """Serve's proxy has said that no application has the path."""
+        return self._held is not None and self._held["status"] == 404
+
     async def finish(self, *, broken: bool) -> None:
         """Answer what Serve left without an answer, or without an end.
 
@@ -154,8 +161,8 @@ class Screen:
         """
         seconds = time.monotonic() - self._began
         if self._held is not None:
-            status = self._held["status"]
-            self.refused = of_serve(status, header(self._held, b"retry-after"), seconds)
+            waited = header(self._held, b"retry-after")
+            self.refused = self.refused or of_serve(self._held["status"], waited, seconds)
             await self.refused.send(self._with_id)
         elif not self._started:
             self.refused = failed() if broken else lost()

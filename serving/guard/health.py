@@ -41,7 +41,7 @@ class HealthBoard:
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         if scope["method"] not in ("GET", "HEAD") or not path.endswith(HEALTH):
             return False
-        routes = await self._routes(scope)
+        routes = await self.routes(scope)
         application = routes.get(path.removesuffix(HEALTH) or "/")
         if application is None:
             return False
@@ -56,7 +56,7 @@ class HealthBoard:
         )
         return True
 
-    async def _routes(self, scope: Scope) -> dict[str, str]:
+    async def routes(self, scope: Scope) -> dict[str, str]:
         """Ask the proxy for its applications by route; none while it is starting or draining."""
         parts: list[Message] = []
 

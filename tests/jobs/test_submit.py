@@ -2,88 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from ray_head import Head, ray_head
 from recipe_runs import SMALL, results
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@dataclass(frozen=True)
-class Head:
-    """A Ray head of its own process and its own token."""
-
-    address: str
-    environment: dict[str, str]
 
 
 @pytest.fixture(scope="module")
 def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
-    folder = tmp_path_factory.mktemp("head")
-    token = folder / "token"
-    token.write_text(secrets.token_hex(32))
-    environment = {
-        key: value for key, value in os.environ.items() if not key.startswith("RAY_")
-    } | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
-    # As in an activated environment: jobs call `python`.
-    binaries = Path(sys.executable).parent
-    environment["PATH"] = f"{binaries}{os.pathsep}{environment['PATH']}"
-    dashboard = free_port()
-    # A Unix socket's path holds 107 characters; pytest's own folders are too long.
-    sessions = Path(f"/tmp/medray-head-{os.getpid()}")
-    words = [
-        str(binaries / "ray"), "start", "--head", "--block",
-        "--node-ip-address=127.0.0.1", f"--port={free_port()}", "--num-cpus=4",
-        "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}",
-        # The job agent's port is 52365 for every Ray of a host; a second one gets no agent.
-        f"--dashboard-agent-listen-port={free_port()}",
-        f"--temp-dir={sessions}",
-    ]  # fmt: skip
-    with (folder / "head.log").open("wb") as log:
-        process = subprocess.Popen(
-            words, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
-    address = f"http://127.0.0.1:{dashboard}"
-    try:
-        wait_for(address, token.read_text(), process, folder / "head.log")
-        yield Head(address, environment)
-    finally:
-        # Its own process group: `ray stop` would end every Ray on the host.
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(60)
-        shutil.rmtree(sessions, ignore_errors=True)
-
-
-def wait_for(address: str, token: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    request = urllib.request.Request(
-        f"{address}/api/version", headers={"Authorization": f"Bearer {token}"}
-    )
-    deadline = time.monotonic() + 120
-    while True:
-        try:
-            urllib.request.urlopen(request, timeout=5)
-            return
-        except OSError:
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.5)
+    with ray_head(tmp_path_factory.mktemp("head")) as head:
+        yield head
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +80,7 @@ def test_relative_workspace_is_refused_here(head: Head, recipe: Path) -> None:
 
 
 def test_address_that_does_not_answer(head: Head, recipe: Path, tmp_path: Path) -> None:
-    nobody = Head(f"http://127.0.0.1:{free_port()}", head.environment)
+    nobody = Head(tmp_path, head.environment, head.token)
     done = submit(nobody, recipe, "--workspace", str(tmp_path / "w"))
     assert done.returncode == 2
     assert done.stderr.startswith(f"medray: --address {nobody.address}: ")

@@ -13,7 +13,7 @@ import pytest
 from ray.exceptions import TaskCancelledError
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from serving.guard import door
@@ -158,7 +158,6 @@ def behind_door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[In
         (503, {"retry-after": "7"}, 503, "queue_full"),
         (429, {}, 429, "queue_full"),
         (408, {}, 504, "timeout"),
-        (404, {}, 404, "not_found"),
         (500, {}, 500, "internal_error"),
     ],
 )
@@ -177,6 +176,21 @@ def test_serves_own_errors_get_openais_shape(
     if told in (429, 503, 504):
         assert answer.headers["retry-after"] == headers.get("retry-after", "1")
     assert SECRET not in answer.text
+
+
+@pytest.mark.parametrize(("routes", "status"), [({}, 503), ({"/m1": "app1"}, 404)])
+def test_a_path_that_may_come_yet_is_asked_again(
+    behind_door: Callable[[Inner], Door], routes: dict[str, str], status: int
+) -> None:
+    async def starting(scope: Any, receive: Any, send: Any) -> None:
+        known = scope["path"] == "/-/routes"
+        answer = JSONResponse(routes) if known else PlainTextResponse("not found", 404)
+        await answer(scope, receive, send)
+
+    answer = ask(behind_door(starting), "POST", "/v1/completions", content=b"{}")
+    assert answer.status_code == status
+    assert answer.json()["error"]["code"] == ("no_model" if status == 503 else "not_found")
+    assert ("retry-after" in answer.headers) == (status == 503)
 
 
 def test_a_request_without_an_answer_may_be_sent_again(
