@@ -39,7 +39,52 @@ ANSWERS = [
     ("A、C", "AC", "bare"),
     ("\n\n  C\n", "C", "bare"),
     ("C\nBecause scurvy is its lack.", "C", "bare"),
+    # Said in words.
+    ("The correct answer is **C**.", "C", "stated"),
+    ("A. fever\nB. cough\nThe best answer is (B), for it is dry.", "B", "stated"),
+    ("The answer is B because of scurvy", "B", "stated"),
+    ("It could be that the answer is A. No: the answer is D.", "D", "stated"),
+    ("The correct options are A, C and D.", "ACD", "stated"),
+    ("Final answer: b", "B", "stated"),
+    ("Option (E) is the correct answer", "E", "stated"),
+    ("D is the best choice here", "D", "stated"),
+    ("A is correct", "A", "stated"),
+    ("因此，正确答案是B。", "B", "stated"),
+    ("答案：ACD", "ACD", "stated"),
+    ("故选Ｄ。", "D", "stated"),
+    ("B选项正确，故答案为B", "B", "stated"),
+    ("正解はCです。", "C", "stated"),
+    ("答えはAとCです", "AC", "stated"),
+    ("したがって、Eが正解です", "E", "stated"),
+    ("La bonne réponse est la réponse D.", "D", "stated"),
+    ("Réponses : A, B et E", "ABE", "stated"),
+    ("Les réponses correctes sont B et C.", "BC", "stated"),
+    ("La respuesta correcta es la C.", "C", "stated"),
+    ("Respuesta: opción B", "B", "stated"),
+    ("Правильный ответ: B", "B", "stated"),
+    ("Ответ — C.", "C", "stated"),
+    # JSON, whole or broken.
+    ('{"step_by_step": "It is not B.", "answer_choice": "C"}', "C", "json"),
+    ('{"answer": ["A", "C"]}', "AC", "json"),
+    ('Sure!\n```json\n{"answer": "D. Heart"}\n```', "D", "json"),
+    ('{"step_by_step": "He said "no"", "answer_choice": "B"}', "B", "json"),
+    ('{"answer_choice": "E', "E", "json"),
+    ('{"答案": "B"}', "B", "json"),
+    ('{"reason": "the answer is B", "answer": "None of the above"}', "", "unparsed"),
+    ('{"answer": null}', "", "unparsed"),
+    # Small letters, and nothing else.
+    ("a,c", "AC", "bare"),
+    ("a, c", "AC", "bare"),
+    ("d", "D", "bare"),
+    ("ACD", "ACD", "bare"),
     # Letters that are no answer.
+    ("The answer is a fever", "", "unparsed"),
+    ("Answer: A patient with fever should rest", "", "unparsed"),
+    ("Answer: I think so", "", "unparsed"),
+    ("The answer is BED rest", "", "unparsed"),
+    ("BAD", "", "unparsed"),
+    ("The answer is B12 deficiency", "", "unparsed"),
+    ("The answer is C's", "", "unparsed"),
     ("", "", "unparsed"),
     ("   \n", "", "unparsed"),
     ("A 62-year-old man with chest pain", "", "unparsed"),
@@ -67,6 +112,31 @@ ANSWERS = [
 def test_real_looking_answers(text: str, letters: str, rule: str) -> None:
     found = extract(text, "ABCDE")
     assert ("".join(found.letters), found.rule) == (letters, rule)
+
+
+OPTIONS = {"A": "Diabetes", "B": "Type 2 diabetes", "C": "Вирус гриппа", "D": "心筋梗塞", "E": "да"}
+
+
+@pytest.mark.parametrize(
+    ("text", "letters"),
+    [
+        ("Type 2 diabetes.", "B"),
+        ("It is type 2 diabetes", "B"),
+        ("diabetes", "A"),
+        ("вирус гриппа", "C"),
+        ("Да", "E"),
+        ("да, конечно", "E"),
+        ("心筋梗塞。", "D"),
+        ("###Rationale: Not diabetes.\n###Answer: Вирус гриппа", "C"),
+        ('{"answer": "Type 2 diabetes"}', "B"),
+        ("diabetes or вирус гриппа", ""),
+        ("диабет", ""),
+        ("дача", ""),
+        ("Diabetes is a disease. " * 10, ""),  # long answers speak of several options
+    ],
+)
+def test_an_options_text_stands_for_its_letter(text: str, letters: str) -> None:
+    assert "".join(extract(text, OPTIONS).letters) == letters
 
 
 def test_a_letter_beyond_the_questions_options_is_no_answer() -> None:
@@ -97,7 +167,24 @@ def test_the_rationale_is_what_stands_before_the_answer(text: str, rationale: st
 
 PIECES = st.lists(
     st.sampled_from(
-        ["OPTION", "option ", " A", ",B", "、C", ":", "###Answer", "\n", "是", "K", "ı"]
+        [
+            "OPTION",
+            "answer is ",
+            '{"answer": ',
+            '"B"}',
+            "réponse : ",
+            "答案",
+            "option ",
+            " A",
+            ",B",
+            "、C",
+            ":",
+            "###Answer",
+            "\n",
+            "是",
+            "K",
+            "ı",
+        ]
     )
     | st.text(max_size=4),
     max_size=12,
