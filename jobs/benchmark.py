@@ -47,8 +47,8 @@ class BenchmarkConfig(StageConfig):
 
     job: Literal["benchmark"]
     model: Annotated[str, Reference(("model",))] = Field(description="a pretrain stage")
-    adapter: Annotated[str | None, Reference(("adapter",))] = Field(
-        default=None, description="a finetune stage whose adapter is merged in"
+    adapter: Annotated[str | None, Reference(("adapter", "prefix"))] = Field(
+        default=None, description="a finetune stage whose LoRA is merged in or whose prefix is used"
     )
     questions: list[QuestionFiles] = Field(min_length=1)
     exam: ExamConfig = Field(default=ExamConfig())

@@ -26,7 +26,7 @@ def add_serve_arguments(verb: argparse.ArgumentParser) -> None:
         "model", type=Path, nargs="?",
         help="folder of a Hugging Face model, or a config file of Ray Serve with several",
     )  # fmt: skip
-    verb.add_argument("--adapter", type=Path, help="folder of a LoRA adapter to merge in")
+    verb.add_argument("--adapter", type=Path, help="folder of a LoRA to merge in, or of a prefix")
     verb.add_argument(
         "--adapters", help="folder or URI of LoRA folders, each asked for as NAME:FOLDER"
     )

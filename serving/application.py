@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,11 @@ from ray.serve import context as serve_context
 from ray.serve.config import AutoscalingConfig, BackpressureConfig, RequestRouterConfig
 from starlette.middleware import Middleware
 
-from medray.models.folder import PREFIX_NAME
 from serving.api import create_api
 from serving.config import ServingConfig
 from serving.engine import Engine, EngineStoppedError
 from serving.engines import load_engine
+from serving.folders import check_folders
 from serving.guard.body import BodyLimit
 from serving.guard.gate import Gate, ServeAccounts
 from serving.guard.keys import Keys, gather_keys
@@ -91,7 +90,7 @@ def build_application(config: ServingConfig) -> serve.Application:
     a folder is no model.
     """
     keys = gather_keys(config.host, config.api_key_environment, config.keys_file)
-    _check_folders(config)
+    check_folders(config)
     # A replica has another working directory.
     folders: dict[str, Any] = {
         "model": config.model.absolute(),
@@ -143,21 +142,3 @@ def running_http_options() -> Any:
     """Return the HTTPOptions of the cluster's proxy, or None. Serve has no public way to ask."""
     client = serve_context._get_global_client(raise_if_no_controller_running=False)
     return None if client is None else client.http_config
-
-
-def _check_folders(config: ServingConfig) -> None:
-    if not (config.model / "config.json").is_file():
-        raise FileNotFoundError(f"model {config.model} holds no config.json")
-    if (config.model / PREFIX_NAME).is_dir():
-        raise ValueError(f"model {config.model} answers behind its prefix, which cannot be served")
-    folder = config.adapters
-    if folder is not None and "://" not in folder and not Path(folder).is_dir():
-        raise FileNotFoundError(f"adapters {folder} is no folder")
-    if config.adapter is None:
-        return
-    about = config.adapter / "adapter_config.json"
-    if not about.is_file():
-        raise FileNotFoundError(f"adapter {config.adapter} holds no adapter_config.json")
-    kind = json.loads(about.read_text("utf-8")).get("peft_type")
-    if kind != "LORA":
-        raise ValueError(f"adapter {config.adapter} is {kind}; LORA alone can be merged")

@@ -9,6 +9,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
 
 from serving.packing import Row, Unit, units
+from serving.prefix import Prefix
 
 NAME = "medray_serving"
 
@@ -104,22 +105,28 @@ def grouped_attention(
 
 
 class TreeLayout:
-    """The layout of packed sequences that stand as a tree in one row (``serving.packing``)."""
+    """The layout of packed sequences that stand as a tree in one row (``serving.packing``).
+
+    Every sequence stands behind ``prefix``, where there is one.
+    """
 
     def __init__(
-        self, row: Row, device: torch.device, dtype: torch.dtype, hidden_size: int
+        self,
+        row: Row,
+        device: torch.device,
+        dtype: torch.dtype,
+        hidden_size: int,
+        prefix: Prefix | None = None,
     ) -> None:
         # A pair costs its share of two products: scores, and the weighted sum of values.
         pairs = CALL_OPERATIONS.get(device.type, CALL_OPERATIONS["cuda"]) / (2 * hidden_size)
         self._dtype = dtype
+        self._prefix = prefix
         self._units = units(row, pairs)
         self._positions = torch.from_numpy(row.positions).to(device)
         self._keys = [_keys(unit, device) for unit in self._units]
-        self._seen = [
-            None if unit.seen is None else additive(torch.from_numpy(unit.seen), dtype).to(device)
-            for unit in self._units
-        ]
-        self._windowed: dict[tuple[int, int], torch.Tensor | None] = {}
+        # Which of its keys each token sees, by unit and window; made once a pass.
+        self._seen: dict[tuple[int, int | None], torch.Tensor | None] = {}
 
     def attend(
         self,
@@ -132,29 +139,36 @@ class TreeLayout:
     ) -> torch.Tensor:
         output = query.new_empty(query.shape[2], query.shape[1], value.shape[3])
         for number, (unit, where) in enumerate(zip(self._units, self._keys, strict=True)):
+            keys, values = _take(key, where), _take(value, where)
+            if self._prefix is not None:
+                keys, values = self._prefix.before(layer, keys, values)
+            if (number, window) not in self._seen:
+                self._seen[number, window] = self._mask(number, window)
             part = grouped_attention(
                 query[0, :, unit.first : unit.end],
-                _take(key, where),
-                _take(value, where),
-                self._seen[number] if window is None else self._within(number, window),
+                keys,
+                values,
+                self._seen[number, window],
                 scaling,
             )
             output[unit.first : unit.end] = part.transpose(0, 1)
         return output[None]
 
-    def _within(self, number: int, window: int) -> torch.Tensor | None:
-        """Return what a unit's tokens see of the last ``window`` positions; made once a pass."""
-        name = (number, window)
-        if name not in self._windowed:
-            unit, seen = self._units[number], self._seen[number]
-            here = self._positions[unit.first : unit.end]
-            if int(here.max()) >= window:
-                there = _take_one(self._positions, self._keys[number])
-                distance = here[:, None] - there
-                causal = distance >= 0 if seen is None else seen == 0
-                seen = additive(causal & (distance < window), self._dtype)
-            self._windowed[name] = seen
-        return self._windowed[name]
+    def _mask(self, number: int, window: int | None) -> torch.Tensor | None:
+        """Return what a unit's tokens see, the prefix first; None: plain causal."""
+        unit = self._units[number]
+        here = self._positions[unit.first : unit.end]
+        far = window is not None and int(here.max()) >= window
+        if unit.seen is None and not far and self._prefix is None:
+            return None
+        distance = here[:, None] - _take_one(self._positions, self._keys[number])
+        seen = distance >= 0 if unit.seen is None else torch.from_numpy(unit.seen).to(here.device)
+        if window is not None:
+            seen = seen & (distance < window)
+        if self._prefix is not None:
+            before = self._prefix.seen(here + self._prefix.tokens, window)
+            seen = torch.cat([before, seen], 1)
+        return additive(seen, self._dtype)
 
 
 def _keys(unit: Unit, device: torch.device) -> slice | torch.Tensor:

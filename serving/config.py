@@ -57,7 +57,9 @@ class ServingConfig(BaseModel):
         description="folder of a Hugging Face model: config, safetensors, tokenizer"
     )
     adapter: Path | None = Field(
-        default=None, description="folder of a peft LoRA, merged into the weights"
+        default=None,
+        description="folder of a peft LoRA, merged into the weights, or of a P-Tuning v2 prefix, "
+        "which stands before every prompt",
     )
     adapters: str | None = Field(
         default=None,

@@ -23,6 +23,7 @@ from serving.config import CACHE_BLOCK_TOKENS
 from serving.drawing import token_drawing
 from serving.lora import Adapter, LoraModel, Rows, group_rows
 from serving.paged import PagedLayout, Span, order
+from serving.prefix import Prefix
 
 # Tokens of one page of the cache: a prompt's beginning is shared in whole pages.
 PAGE_TOKENS = 32
@@ -96,6 +97,11 @@ class PackedInputs(ContinuousBatchingIOs):
     In place of tensors of the largest size that are cleared before each batch, and of a mask.
     """
 
+    def __init__(self, prefix: Prefix | None, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._prefix = prefix
+        self._first_position = 0 if prefix is None else prefix.tokens
+
     def prepare_batch_tensors(
         self, requests_in_batch: list[Any], logits_processors: Any, **_: Any
     ) -> None:
@@ -113,7 +119,8 @@ class PackedInputs(ContinuousBatchingIOs):
         for span, future in zip(spans, self.requests_in_batch, strict=True):
             state = future.state
             tokens += state.tokens_to_process
-            positions += range(span.past, span.past + span.new)
+            first = self._first_position + span.past
+            positions += range(first, first + span.new)
             state.position_offset += span.new
             if future.has_new_token:
                 kept.append(len(tokens) - 1)
@@ -127,7 +134,7 @@ class PackedInputs(ContinuousBatchingIOs):
             "position_ids": torch.tensor([positions], device=self.device),
             "logits_indices": torch.tensor(kept, dtype=torch.long, device=self.device),
             "logits_processor_args": self._bulk_input_tensor[self.static_inputs :, : len(kept)],
-            "layout": PagedLayout(self.cache, spans, self.model_dtype),
+            "layout": PagedLayout(self.cache, spans, self.model_dtype, self._prefix),
             "use_cache": False,
         }
 
@@ -150,6 +157,7 @@ class Batches(ContinuousBatchingManager):
         end_tokens: Sequence[int],
         num_blocks: int,
         max_batch_tokens: int,
+        prefix: Prefix | None = None,
     ) -> None:
         super().__init__(
             model,
@@ -165,6 +173,7 @@ class Batches(ContinuousBatchingManager):
             ),
         )
         self._lora = lora
+        self._prefix = prefix
         self._vocabulary_size: int = model.config.get_text_config().vocab_size
         self.logit_processor = token_drawing()
         self.deliveries = self.output_router = Deliveries()
@@ -183,6 +192,7 @@ class Batches(ContinuousBatchingManager):
         processor = super()._create_batch_processor()
         if self.model.config._attn_implementation == NAME:
             inputs = PackedInputs(
+                self._prefix,
                 cache=processor.cache,
                 config=processor.config,
                 continuous_batching_config=processor.cb_config,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from serving.config import ServingConfig
 from serving.engine import Engine
+from serving.folders import check_folders, prefix_folder
 
 logger = logging.getLogger("ray.serve")
 
@@ -18,10 +19,13 @@ LOGGING = Path(__file__).with_name("vllm_logging.json")
 def load_engine(config: ServingConfig) -> Engine:
     """Load the model of ``config`` into the engine that it names, or the one that is to be had.
 
-    ``RuntimeError`` where vLLM is demanded and does not import; else as the engines raise.
+    ``RuntimeError`` where vLLM is demanded and does not import; as ``check_folders`` and the
+    engines raise.
     """
+    check_folders(config)
     engine: Engine
-    if config.engine != "transformers" and _vllm_imports(config):
+    prefix = prefix_folder(config)  # which vLLM has no place for
+    if config.engine != "transformers" and prefix is None and _vllm_imports(config):
         from serving.vllm_engine import VllmEngine
 
         engine = VllmEngine(config)

@@ -14,6 +14,7 @@ from transformers.generation.continuous_batching.cache import PagedAttentionCach
 from transformers.generation.continuous_batching.cache_allocators import SLIDING_ATTENTION
 
 from serving.attention import additive, grouped_attention
+from serving.prefix import Prefix
 
 Index = NDArray[numpy.int64]
 
@@ -70,11 +71,16 @@ class PagedLayout:
     """
 
     def __init__(
-        self, cache: PagedAttentionCache, spans: Sequence[Span], dtype: torch.dtype
+        self,
+        cache: PagedAttentionCache,
+        spans: Sequence[Span],
+        dtype: torch.dtype,
+        prefix: Prefix | None = None,
     ) -> None:
         self._cache = cache
+        self._prefix = prefix
         self._readings = {
-            allocator.index: _plan(allocator, spans, cache.device, dtype)
+            allocator.index: _plan(allocator, spans, cache.device, dtype, prefix)
             for allocator in cache.cache_allocators.values()
         }
 
@@ -98,7 +104,10 @@ class PagedLayout:
             own = query[0, :, part.rows]
             if isinstance(part, _Singles):
                 output[part.rows] = _single_tokens(
-                    own, keys[part.keys], values[part.keys], part.seen, scaling
+                    own,
+                    *self._behind_prefix(layer, *_of_each(own, keys[part.keys], values[part.keys])),
+                    part.seen,
+                    scaling,
                 )
             else:
                 seen_keys = (
@@ -106,9 +115,28 @@ class PagedLayout:
                     if part.keys is None
                     else (keys[part.keys].transpose(0, 1), values[part.keys].transpose(0, 1))
                 )
+                seen_keys = self._behind_prefix(layer, *seen_keys)
                 result = grouped_attention(own, *seen_keys, part.seen, scaling)
                 output[part.rows] = result.transpose(0, 1)
         return output[None]
+
+    def _behind_prefix(
+        self, layer: int, keys: torch.Tensor, values: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        if self._prefix is None:
+            return keys, values
+        return self._prefix.before(layer, keys, values)
+
+
+def _of_each(
+    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return [requests, own heads, longest, head size] of [requests * longest, own heads, ...]."""
+    requests = query.shape[1]
+    return (
+        keys.view(requests, -1, *keys.shape[1:]).transpose(1, 2),
+        values.view(requests, -1, *values.shape[1:]).transpose(1, 2),
+    )
 
 
 def _single_tokens(
@@ -120,15 +148,15 @@ def _single_tokens(
 ) -> torch.Tensor:
     """Return [requests, heads, head size]; ``query``: [heads, requests, head size].
 
-    ``keys``, ``values``: [requests * longest, own heads, head size]. Heads that share keys stand
+    ``keys``, ``values``: [requests, own heads, longest, head size]. Heads that share keys stand
     where a sequence's tokens would.
     """
     heads, requests, _ = query.shape
     own = keys.shape[1]
     output = scaled_dot_product_attention(
         query.transpose(0, 1).reshape(requests, own, heads // own, -1),
-        keys.view(requests, -1, *keys.shape[1:]).transpose(1, 2),
-        values.view(requests, -1, *values.shape[1:]).transpose(1, 2),
+        keys,
+        values,
         attn_mask=seen,
         scale=scaling,
     )
@@ -136,11 +164,16 @@ def _single_tokens(
 
 
 def _plan(
-    allocator: Any, spans: Sequence[Span], device: torch.device, dtype: torch.dtype
+    allocator: Any,
+    spans: Sequence[Span],
+    device: torch.device,
+    dtype: torch.dtype,
+    prefix: Prefix | None,
 ) -> _Reading:
     # Layers with a window read before they write: what is new stands in what they read as a
     # placeholder, which is filled in the order of the batch. So they read all or nothing.
     sliding = allocator.layer_type == SLIDING_ATTENTION
+    window = allocator.sliding_window if sliding else None
     reads_all = sliding and any(span.past for span in spans)
     read: list[Index] = []
     write: list[Index] = []
@@ -150,12 +183,11 @@ def _plan(
         if group[0].new == 1:
             index = _single_reads(allocator, group)
             lengths = torch.tensor([allocator.get_seqlen_k(span.past, 1) for span in group])
-            seen = None
-            if int(lengths.min()) < index.shape[1]:
-                seen = torch.arange(index.shape[1]) < lengths[:, None]
-                seen = additive(seen[:, None, None], dtype).to(device)
+            seen = torch.arange(index.shape[1]) < lengths[:, None]
+            seen = _seen(seen, torch.tensor([span.past for span in group]), window, prefix)
+            mask = None if bool(seen.all()) else additive(seen[:, None, None], dtype).to(device)
             rows = slice(row, row + len(group))
-            parts.append(_Singles(rows, slice(done, done + index.size), seen))
+            parts.append(_Singles(rows, slice(done, done + index.size), mask))
             if sliding:
                 write += [_writes(allocator, span) for span in group]
             else:  # the last place that each reads
@@ -169,8 +201,12 @@ def _plan(
                 index = _reads(allocator, span)
                 keys = slice(done, done + len(index))
             length = len(index) or span.new
-            window = allocator.sliding_window if sliding else None
-            parts.append(_Several(rows, keys, _causal(span.new, length, window, dtype, device)))
+            mask = None
+            if prefix or length > span.new or (window is not None and window < length):
+                seen = _causal(span.new, length, window)
+                seen = _seen(seen, span.past + torch.arange(span.new), window, prefix)
+                mask = additive(seen, dtype).to(device)
+            parts.append(_Several(rows, keys, mask))
             write.append(_writes(allocator, span))
         row, done = rows.stop, done + index.size
         read.append(index.ravel())
@@ -220,16 +256,20 @@ def _writes(allocator: Any, span: Span) -> Index:
     return numpy.array(allocator.get_write_indices(span.request_id, span.past, span.new))
 
 
-def _causal(
-    tokens: int, keys: int, window: int | None, dtype: torch.dtype, device: torch.device
-) -> torch.Tensor | None:
-    if tokens == keys and (window is None or window >= keys):
-        return None
+def _causal(tokens: int, keys: int, window: int | None) -> torch.Tensor:
+    """Return which keys each of the last ``tokens`` of them sees: bool [tokens, keys]."""
     distance = torch.arange(keys - tokens, keys)[:, None] - torch.arange(keys)
     seen = distance >= 0
-    if window is not None:
-        seen &= distance < window
-    return additive(seen, dtype).to(device)
+    return seen if window is None else seen & (distance < window)
+
+
+def _seen(
+    seen: torch.Tensor, past: torch.Tensor, window: int | None, prefix: Prefix | None
+) -> torch.Tensor:
+    """Return ``seen`` with what tokens behind ``past`` others see of the prefix before it."""
+    if prefix is None:
+        return seen
+    return torch.cat([prefix.seen(past + prefix.tokens, window), seen], 1)
 
 
 def _to(parts: Sequence[Index], device: torch.device) -> torch.Tensor:

@@ -14,6 +14,7 @@ from serving.attention import TreeLayout, use_layouts
 from serving.engine import Alternatives, Score, ScoreJob
 from serving.lora import Adapter, LoraModel, Rows, group_rows
 from serving.packing import Places, Row, pack, passes
+from serving.prefix import Prefix
 
 # Tokens of one pass. On a CPU more do not make the matrix products faster: 2048 took 6 % longer
 # than 512, of 64 questions; fewer would compute a beginning that many share more often.
@@ -49,10 +50,13 @@ class Scorer:
     """Runs a causal language model over whole sequences, without a cache.
 
     ``packs``: the model can be given sequences in one row, as a tree. Otherwise they go through
-    batches padded on the right, sorted by length.
+    batches padded on the right, sorted by length. Every sequence stands behind ``prefix``;
+    ``ValueError`` for one before a model that does not pack.
     """
 
-    def __init__(self, model: PreTrainedModel, lora: LoraModel) -> None:
+    def __init__(
+        self, model: PreTrainedModel, lora: LoraModel, prefix: Prefix | None = None
+    ) -> None:
         self._model = model
         self._lora = lora
         self._base: Any = model.base_model
@@ -62,8 +66,12 @@ class Scorer:
         self._vocabulary_size: int = config.vocab_size
         self._pass_tokens = PASS_TOKENS.get(model.device.type, PASS_TOKENS["cuda"])
         self.packs = False
+        self._prefix: Prefix | None = None  # not while the model is tried out
         self.packs = self._can_pack()
         self._check_head()
+        if prefix is not None and not self.packs:
+            raise ValueError(f"{type(model).__name__} cannot be served behind a prefix")
+        self._prefix = prefix
 
     def run(self, works: Sequence[Work]) -> list[Result]:
         """Return the result of each job; those that share a beginning and adapter share it."""
@@ -105,10 +113,11 @@ class Scorer:
         owners = [0 if adapter is None else id(adapter) for adapter in adapters]
         if self.packs:
             row = pack(sequences, owners)
+            first = 0 if self._prefix is None else self._prefix.tokens
             places, length = row.places, len(row.tokens)
             arguments = {
                 "input_ids": torch.from_numpy(row.tokens)[None].to(device),
-                "position_ids": torch.from_numpy(row.positions)[None].to(device),
+                "position_ids": torch.from_numpy(row.positions + first)[None].to(device),
                 "layout": self._layout(row),
             }
         else:
@@ -132,7 +141,9 @@ class Scorer:
         return states.reshape(-1, states.shape[-1]), places
 
     def _layout(self, row: Row) -> TreeLayout:
-        return TreeLayout(row, self._model.device, self._model.dtype, self._hidden_size)
+        return TreeLayout(
+            row, self._model.device, self._model.dtype, self._hidden_size, self._prefix
+        )
 
     def _rows(
         self, adapters: Sequence[Adapter | None], places: Sequence[Places], length: int

@@ -25,8 +25,10 @@ from serving.engine import (
     Score,
     ScoreJob,
 )
+from serving.folders import prefix_folder
 from serving.guides import GuideCompiler
 from serving.lora import LoraModel
+from serving.prefix import Prefix, read_prefix
 from serving.scoring import EmbedJob, Result, Scorer, Work
 from serving.weights import load_model
 
@@ -51,12 +53,14 @@ class TransformersEngine:
         tokenizer: PreTrainedTokenizerBase | None = None,
         adapters: str | Location | None = None,
         loaded_adapters: int = 8,
+        prefix: Prefix | None = None,
     ) -> None:
         text_config = model.config.get_text_config()
         self._vocabulary_size: int = text_config.vocab_size
         # Models without positions (ALiBi) are bounded by the cache alone.
         cache_tokens = num_blocks * CACHE_BLOCK_TOKENS
         positions = getattr(text_config, "max_position_embeddings", cache_tokens)
+        positions -= 0 if prefix is None else prefix.tokens
         self._context_tokens = min(positions, cache_tokens)
         end = model.generation_config.eos_token_id
         self._end_tokens = frozenset([] if end is None else [end] if isinstance(end, int) else end)
@@ -65,13 +69,14 @@ class TransformersEngine:
         lora = LoraModel(model)
         self._adapters = AdapterStore(lora.take, adapters, loaded_adapters)
         self._guides = GuideCompiler(tokenizer, self._vocabulary_size, self._end_tokens)
-        self._scoring = ScoringThread(Scorer(model, lora))
+        self._scoring = ScoringThread(Scorer(model, lora, prefix))
         self._batches = Batches(
             model,
             lora,
             end_tokens=sorted(self._end_tokens),
             num_blocks=num_blocks,
             max_batch_tokens=max_batch_tokens,
+            prefix=prefix,
         )
         self._batches.start()
         self._numbers = itertools.count()
@@ -79,8 +84,10 @@ class TransformersEngine:
     @classmethod
     def load(cls, config: ServingConfig) -> TransformersEngine:
         """Load the model of ``config``, see ``load_model``, and start its generation loop."""
+        model = load_model(config)
+        before = prefix_folder(config)
         return cls(
-            load_model(config),
+            model,
             num_blocks=config.num_blocks,
             max_batch_tokens=config.max_batch_tokens,
             tokenizer=AutoTokenizer.from_pretrained(
@@ -88,6 +95,7 @@ class TransformersEngine:
             ),
             adapters=config.adapters,
             loaded_adapters=config.loaded_adapters,
+            prefix=None if before is None else read_prefix(before, model),
         )
 
     @property

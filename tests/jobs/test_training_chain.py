@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from peft import PeftModel
 from plain_loop import padded_loss
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from disturbed import Driver, spawn
+from engine_under_test import at_once, check_score, config_of, loaded, logprobs
 from medray.corpus.tokens.tokenizer import train_tokenizer
 from medray.errors import InputError
 from medray.models.folder import load_adapter, load_model, save_model
@@ -23,8 +25,7 @@ from medray.models.source import Source
 from medray.storage.artifact import Artifact
 from medray.storage.location import Location
 from medray.training.sequences import Sequences
-from serving.app import build_application
-from serving.config import ServingConfig
+from serving.engine import ScoreJob
 
 pytestmark = pytest.mark.slow
 
@@ -164,16 +165,20 @@ def test_a_quantised_stage_is_a_model_of_fewer_bytes_that_answers_alike(workspac
     assert len(AutoTokenizer.from_pretrained(workspace / "small" / "model")) > 0
 
 
-def test_a_model_behind_a_prefix_is_neither_served_nor_trained_without_it(workspace: Path) -> None:
+def test_a_model_behind_a_prefix_is_served_with_it_and_not_trained_without(workspace: Path) -> None:
     folder = workspace / "records" / "model"
     kept, made = folder / "prefix", workspace / "general" / "adapter"
     for file in ("adapter_model.safetensors", "adapter_config.json"):
         assert (kept / file).read_bytes() == (made / file).read_bytes()
     with pytest.raises(InputError, match=r"trained behind the prefix in prefix/"):
         Source(str(folder)).model()
+    job = ScoreJob(list(range(5, 40)))
     for model, adapter in ((folder, None), (workspace / "base" / "model", made)):
-        with pytest.raises(ValueError, match=r"prefix, which cannot be served|is PREFIX_TUNING"):
-            build_application(ServingConfig(model=model, adapter=adapter, model_name="x"))
+        plain = AutoModelForCausalLM.from_pretrained(model, dtype="float32")
+        coated = PeftModel.from_pretrained(plain, made).eval()
+        with loaded(config_of(model, adapter=adapter)) as engine:
+            [[score]] = at_once([engine.score([job])])
+        check_score(score, job, logprobs(coated, job.tokens))
 
 
 @pytest.mark.parametrize(

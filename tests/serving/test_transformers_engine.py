@@ -138,5 +138,6 @@ def test_pickled_weights_are_refused(small: Small, config: ServingConfig, tmp_pa
     with pytest.raises(OSError, match="safetensors"):
         load_model(config.model_copy(update={"model": tmp_path}))
     (tmp_path / "adapter_model.bin").touch()
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA"}')
     with pytest.raises(FileNotFoundError, match="safetensors only"):
         load_model(config.model_copy(update={"adapter": tmp_path}))

@@ -66,8 +66,8 @@ def need_no_prefix(folder: Path) -> None:
     """InputError for a folder whose weights answer rightly behind their prefix alone."""
     if (folder / PREFIX_NAME).is_dir():
         raise InputError(
-            f"{folder}: its weights were trained behind the prefix in {PREFIX_NAME}/, which can "
-            "neither be served yet nor trained further"
+            f"{folder}: its weights were trained behind the prefix in {PREFIX_NAME}/; it can be "
+            "served, but not trained further"
         )
 
 
