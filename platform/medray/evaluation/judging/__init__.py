@@ -1,0 +1,1 @@
+"""Judging free answers: by a model in two orders, by doctors on blinded sheets, and agreement."""
