@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import Any
-
 from medray.errors import InputError
+from medray.evaluation.judging.entries import read_rows
 from medray.evaluation.judging.pairwise import Pair, outcome
 from medray.evaluation.judging.verdicts import Mode, read_verdict
 from medray.storage.location import Location
@@ -55,33 +52,3 @@ def _texts(place: Location) -> dict[str, str]:
             raise InputError(f"{place}: row {number}: item {item} stands twice; keep one")
         texts[item] = str(row[text_column] or "")
     return texts
-
-
-def read_rows(place: Location) -> list[Mapping[str, Any]]:
-    """Return the objects of a JSON list or of JSON Lines; InputError with the line otherwise."""
-    try:
-        data = place.read_bytes()
-        text = data.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{place}: cannot be read ({error})") from error
-    if text.lstrip().startswith("["):
-        try:
-            rows = json.loads(text)
-        except ValueError as error:
-            raise InputError(f"{place}: no JSON ({error})") from error
-    else:
-        # Not str.splitlines, which also cuts at U+2028, which answers hold.
-        lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1)]
-        rows = [_object(place, number, line) for number, line in lines if line.strip()]
-    if wrong := [n for n, row in enumerate(rows, start=1) if not isinstance(row, dict)]:
-        raise InputError(f"{place}: row {wrong[0]} is no object; write {{...}} a row")
-    if not rows:
-        raise InputError(f"{place}: holds no row")
-    return list(rows)
-
-
-def _object(place: Location, number: int, line: str) -> Any:
-    try:
-        return json.loads(line)
-    except ValueError as error:
-        raise InputError(f"{place}: line {number}: no JSON ({error}); one object a line") from error
