@@ -182,3 +182,55 @@ def _step(state, places):  # type: ignore[no-untyped-def]
         carried = total + carry
         carry = np.uint64((total < value) | (carried < total))
         state[word] = carried | (value & ~match)
+
+
+@njit(cache=True, nogil=True)
+def union_lcs_sizes(  # type: ignore[no-untyped-def]
+    mine, my_starts, my_firsts, theirs, their_starts, their_firsts, firsts, vocabulary
+):
+    """Return of each reference how many distinct words lie on its sentences' paths.
+
+    For every sentence of the reference and every one of the prediction, the words on one longest
+    common subsequence of the two: all pooled as a set. ``*_starts``: where sentences begin in the
+    tokens; ``*_firsts``: where texts begin in the sentences.
+    """
+    sizes = np.zeros(len(their_firsts) - 1, np.int64)
+    stamps = np.full(vocabulary, -1, np.int64)
+    for item in range(len(firsts) - 1):
+        for text in range(firsts[item], firsts[item + 1]):
+            for other in range(their_firsts[text], their_firsts[text + 1]):
+                reference = theirs[their_starts[other] : their_starts[other + 1]]
+                for own in range(my_firsts[item], my_firsts[item + 1]):
+                    prediction = mine[my_starts[own] : my_starts[own + 1]]
+                    sizes[text] += _mark_path(reference, prediction, stamps, text)
+    return sizes
+
+
+@njit(cache=True, nogil=True)
+def _mark_path(rows, columns, stamps, stamp):  # type: ignore[no-untyped-def]
+    """Stamp the words on the path that the package `rouge` walks; return how many are new.
+
+    From the ends of both: over equal words, else up where that is the longer way, else left.
+    """
+    lengths = np.zeros(len(columns) + 1, np.int32)
+    up = np.empty((len(rows), len(columns)), np.bool_)
+    for row in range(len(rows)):
+        diagonal = 0
+        for column in range(len(columns)):
+            above, left = lengths[column + 1], lengths[column]
+            up[row, column] = above > left
+            longest = diagonal + 1 if rows[row] == columns[column] else max(above, left)
+            diagonal, lengths[column + 1] = above, longest
+    row, column, new = len(rows), len(columns), 0
+    while row > 0 and column > 0:
+        word = rows[row - 1]
+        if word == columns[column - 1]:
+            new += stamps[word] != stamp
+            stamps[word] = stamp
+            row -= 1
+            column -= 1
+        elif up[row - 1, column - 1]:
+            row -= 1
+        else:
+            column -= 1
+    return new

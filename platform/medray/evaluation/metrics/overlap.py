@@ -145,48 +145,45 @@ def _f1(common: Integers, mine: Integers, theirs: Integers) -> Floats:
     return values
 
 
-def text_columns(
-    predictions: Sequence[str],
-    references: Sequence[Sequence[str]],
-    languages: Sequence[str],
-) -> dict[str, Callable[[], Floats]]:
-    """Return what computes each metric of these texts; tokens are cut where one asks for them."""
-    texts = _Cut(predictions, references, languages)
-    columns: dict[str, Callable[[], Floats]] = {
-        f"bleu_{n}": lambda n=n: bleu(texts.words, n)  # type: ignore[misc]
-        for n in range(1, BLEU_ORDERS + 1)
-    }
-    return columns | {
-        "rouge_1": lambda: rouge_n(texts.words, 1),
-        "rouge_2": lambda: rouge_n(texts.words, 2),
-        "rouge_l": lambda: rouge_l(texts.words),
-        "exact_match": lambda: exact_match(*texts.answers),
-        "token_f1": lambda: token_f1(Pairs.pack(*texts.answers)),
-    }
-
-
-@dataclass(frozen=True)
-class _Cut:
+class Texts:
     """Texts of several languages, and their tokens once they are asked for."""
 
-    predictions: Sequence[str]
-    references: Sequence[Sequence[str]]
-    languages: Sequence[str]
+    def __init__(
+        self,
+        predictions: Sequence[str],
+        references: Sequence[Sequence[str]],
+        languages: Sequence[str],
+    ) -> None:
+        self._predictions = predictions
+        self._references = references
+        self._languages = languages
+
+    def _cut(self, cut: Callable[[str, str], list[str]]) -> tuple[Tokens, Sequence[Tokens]]:
+        mine = zip(self._predictions, self._languages, strict=True)
+        theirs = zip(self._references, self._languages, strict=True)
+        return (
+            [cut(text, code) for text, code in mine],
+            [[cut(text, code) for text in texts] for texts, code in theirs],
+        )
 
     @cached_property
-    def words(self) -> Pairs:
+    def _words(self) -> Pairs:
         return Pairs.pack(*self._cut(metric_tokens))
 
     @cached_property
-    def answers(self) -> tuple[Tokens, Sequence[Tokens]]:
+    def _answers(self) -> tuple[Tokens, Sequence[Tokens]]:
         return self._cut(answer_tokens)
 
-    def _cut(self, cut: Callable[[str, str], list[str]]) -> tuple[Tokens, Sequence[Tokens]]:
-        mine = [
-            cut(text, code) for text, code in zip(self.predictions, self.languages, strict=True)
-        ]
-        theirs = [
-            [cut(text, code) for text in texts]
-            for texts, code in zip(self.references, self.languages, strict=True)
-        ]
-        return mine, theirs
+    def columns(self) -> dict[str, Callable[[], Floats]]:
+        """Return what computes each metric."""
+        columns: dict[str, Callable[[], Floats]] = {
+            f"bleu_{n}": lambda n=n: bleu(self._words, n)  # type: ignore[misc]
+            for n in range(1, BLEU_ORDERS + 1)
+        }
+        return columns | {
+            "rouge_1": lambda: rouge_n(self._words, 1),
+            "rouge_2": lambda: rouge_n(self._words, 2),
+            "rouge_l": lambda: rouge_l(self._words),
+            "exact_match": lambda: exact_match(*self._answers),
+            "token_f1": lambda: token_f1(Pairs.pack(*self._answers)),
+        }

@@ -1,4 +1,4 @@
-"""Every text metric by its name, as standard libraries count it."""
+"""Every text metric by its name, counted right or as the papers' released scripts count it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from medray.errors import InputError
 from medray.languages import LANGUAGES
 from medray.recipe import nearest
 
-Mode = Literal["correct"]
+Mode = Literal["correct", "as-published"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 NAMES = (
     "bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_1", "rouge_2", "rouge_l",
@@ -27,9 +27,11 @@ def text_scores(
     """Return each item's value in 0..1 of every metric of ``names``.
 
     An item is a prediction, its reference or references, and its language's code. Of several
-    references the best one counts; BLEU takes from all of them, as ``overlap.bleu`` says. Mode
-    ``correct``: sacrebleu's sentence BLEU, rouge_score's F1s, SQuAD's exact match and token F1,
-    over ``tokens.metric_tokens`` and ``tokens.answer_tokens``.
+    references the best one counts; BLEU takes from all of them, as ``overlap.bleu`` says. Modes:
+
+    - ``correct``: sacrebleu's sentence BLEU, rouge_score's F1s, SQuAD's exact match and token F1,
+      over ``tokens.metric_tokens`` and ``tokens.answer_tokens``;
+    - ``as-published``: see ``published``, and ``published.DIFFERENCES`` for why they differ.
 
     ``InputError`` for a name, mode or language that there is not; ``ValueError`` where lengths
     differ or an item has no reference.
@@ -44,9 +46,10 @@ def text_scores(
     if not all(listed):
         raise ValueError(f"item {listed.index([])} has no reference")
     # Imported here: compiled loops take half a second to load, and most commands score no text.
-    from medray.evaluation.metrics import overlap
+    from medray.evaluation.metrics import overlap, published
 
-    columns = overlap.text_columns(predictions, listed, languages)
+    texts = overlap.Texts if mode == "correct" else published.PublishedTexts
+    columns = texts(predictions, listed, languages).columns()
     return {name: columns[name]().tolist() for name in names}
 
 

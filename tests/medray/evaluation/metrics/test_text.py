@@ -96,7 +96,7 @@ def test_no_items_have_no_values() -> None:
 def test_wrong_names_are_refused_with_the_nearest() -> None:
     with pytest.raises(InputError, match="no text metric 'rougel'; did you mean rouge_l"):
         text_scores(["a"], ["a"], ["en"], names=["rougel"])
-    with pytest.raises(InputError, match="no mode 'published'; there are correct"):
+    with pytest.raises(InputError, match="no mode 'published'; did you mean as-published"):
         text_scores(["a"], ["a"], ["en"], mode="published")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no language 'de'; there are en, zh"):
         text_scores(["a"], ["a"], ["de"])
