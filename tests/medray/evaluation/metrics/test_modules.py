@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 
-from medray.evaluation.metrics.modules import TextScores
+from medray.errors import InputError
+from medray.evaluation.metrics.modules import (
+    BertScore,
+    EntityScores,
+    LabelScores,
+    SpanScores,
+    TextScores,
+)
 from medray.evaluation.metrics.text import NAMES, text_scores
 
 ROWS = [
@@ -55,3 +62,49 @@ def test_lists_of_different_lengths_are_refused() -> None:
         TextScores(keep_in_memory=True).compute(
             predictions=["a", "b"], references=["a"], languages=["en", "en"]
         )
+
+
+def test_entities() -> None:
+    found = EntityScores(keep_in_memory=True).compute(
+        predictions=[["aspirin", "x"], []], references=[["Aspirin"], ["heparin"]]
+    )
+    assert found == {"precision": 0.5, "recall": 0.5, "f1": 0.5}
+
+
+def test_entities_as_published() -> None:
+    found = EntityScores(keep_in_memory=True).compute(
+        predictions=["ibuprofen, aspirin."], references=["aspirin, ibuprofen."], mode="as-published"
+    )
+    assert found == {"precision": 0, "recall": 0, "f1": 0}
+
+
+def test_spans() -> None:
+    found = SpanScores(keep_in_memory=True).compute(
+        predictions=[["B-DI", "I-DI", "O", "O"]], references=[["B-DI", "I-DI", "O", "I-DI"]]
+    )
+    assert found == pytest.approx(
+        {"precision": 1, "recall": 0.5, "f1": 2 / 3, "token_accuracy": 0.75}
+    )
+
+
+def test_labels() -> None:
+    found = LabelScores(keep_in_memory=True).compute(
+        predictions=[["a"], []], references=[["a"], ["b"]], labels=["a", "b"]
+    )
+    assert found == pytest.approx(
+        {
+            "exact_set": 0.5,
+            "hamming_loss": 0.25,
+            "micro_precision": 1,
+            "micro_recall": 0.5,
+            "micro_f1": 2 / 3,
+            "macro_precision": 0.5,
+            "macro_recall": 0.5,
+            "macro_f1": 0.5,
+        }
+    )
+
+
+def test_bertscore_wants_a_folder() -> None:
+    with pytest.raises(InputError, match="no model folder is given"):
+        BertScore(keep_in_memory=True).compute(predictions=["a"], references=["a"])
