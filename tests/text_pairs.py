@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -11,39 +12,45 @@ import pyarrow.parquet as pq
 from medray.languages import LANGUAGES
 
 CORPUS = Path(__file__).parents[1] / "jobs" / "samples" / "corpus"
-LONGEST_WORDS = 40
 SIGNS = (".", ",", "!", " ", "。", "、", "¿", "-", "'", "…", "\n")
 
 
-def random_pairs(count: int, seed: int = 0) -> list[tuple[str, str, str]]:
+def random_pairs(
+    count: int,
+    seed: int = 0,
+    codes: Sequence[str] = tuple(LANGUAGES),
+    words: tuple[int, int] = (0, 40),
+    characters: tuple[int, int] = (0, 40),
+) -> list[tuple[str, str, str]]:
     """Return (prediction, reference, language) rows, the languages in turn.
 
-    A reference is a piece of a sample document; its prediction the same piece with words left out,
-    doubled, moved, replaced, or with signs between; in one of ten another piece; some are empty.
+    A reference is a piece of a sample document, so many words of it (from, to), or characters in
+    zh and ja; its prediction the same piece with some of them left out, doubled, moved, replaced,
+    or with signs between; in one of ten another piece; some are empty.
     """
     draw = random.Random(seed)
-    words = {code: _words(code) for code in LANGUAGES}
+    parts = {code: _parts(code) for code in LANGUAGES}
     rows = []
     for number in range(count):
-        code = list(LANGUAGES)[number % len(LANGUAGES)]
-        blank = " " if LANGUAGES[code].spaced else ""
-        reference = _piece(words[code], draw)
-        source = _piece(words[code], draw) if draw.random() < 0.1 else reference
-        prediction = _changed(source, words[code], draw)
+        code = codes[number % len(codes)]
+        blank, lengths = (" ", words) if LANGUAGES[code].spaced else ("", characters)
+        reference = _piece(parts[code], lengths, draw)
+        source = _piece(parts[code], lengths, draw) if draw.random() < 0.1 else reference
+        prediction = _changed(source, parts[code], draw)
         rows.append((blank.join(prediction), blank.join(reference), code))
     return rows
 
 
-def _words(code: str) -> list[str]:
+def _parts(code: str) -> list[str]:
     documents = pq.read_table(CORPUS / code, columns=["text"])["text"].to_pylist()
     text = "\n".join(islice(documents, 10))[:40_000]
     return text.split() if LANGUAGES[code].spaced else list(text)
 
 
-def _piece(words: list[str], draw: random.Random) -> list[str]:
-    length = draw.randrange(LONGEST_WORDS)
-    first = draw.randrange(len(words) - LONGEST_WORDS)
-    return words[first : first + length]
+def _piece(parts: list[str], lengths: tuple[int, int], draw: random.Random) -> list[str]:
+    length = draw.randrange(*lengths)
+    first = draw.randrange(len(parts) - lengths[1])
+    return parts[first : first + length]
 
 
 def _changed(words: list[str], others: list[str], draw: random.Random) -> list[str]:

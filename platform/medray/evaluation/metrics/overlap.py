@@ -3,82 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
-from medray.evaluation.metrics.kernels import count_ngrams, lcs_lengths
-from medray.evaluation.metrics.ragged import Integers, Ragged, Tokens, Vocabulary, offsets
-from medray.evaluation.metrics.tokens import answer_tokens, metric_tokens
-
-Floats = npt.NDArray[np.float64]
-BLEU_ORDERS = 4
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Predictions and their references as token ids, and what they have in common.
-
-    The references of item i are ``references``' texts ``firsts[i]`` to ``firsts[i + 1]``, at least
-    one. What is counted is counted once, when it is first asked for.
-    """
-
-    predictions: Ragged
-    references: Ragged
-    firsts: Integers
-    vocabulary: int
-
-    @classmethod
-    def pack(cls, predictions: Tokens, references: Sequence[Tokens]) -> Pairs:
-        words = Vocabulary()
-        mine = words.pack(predictions)
-        theirs = words.pack([text for texts in references for text in texts])
-        return cls(mine, theirs, offsets([len(texts) for texts in references]), len(words))
-
-    def ngrams(self, orders: int, distinct: bool = False) -> tuple[Integers, ...]:
-        """Return what ``kernels.count_ngrams`` does."""
-        mine, theirs = self.predictions, self.references
-        return count_ngrams(  # type: ignore[no-any-return]
-            mine.tokens, mine.starts, theirs.tokens, theirs.starts, self.firsts, self.vocabulary,
-            orders, distinct,
-        )  # fmt: skip
-
-    @cached_property
-    def common(self) -> tuple[Integers, ...]:
-        return self.ngrams(BLEU_ORDERS)
-
-    @cached_property
-    def subsequences(self) -> Integers:
-        """The length of each reference's longest common subsequence with its prediction."""
-        mine, theirs = self.predictions, self.references
-        return lcs_lengths(  # type: ignore[no-any-return]
-            mine.tokens, mine.starts, theirs.tokens, theirs.starts, self.firsts, self.vocabulary
-        )
-
-    @property
-    def items(self) -> Integers:
-        """The item of each reference."""
-        return np.repeat(np.arange(len(self.firsts) - 1), np.diff(self.firsts))
-
-    def best(self, of_references: Floats) -> Floats:
-        """Return each item's highest value, of one value a reference."""
-        if len(self.firsts) == 1:
-            return np.zeros(0)
-        return np.maximum.reduceat(of_references, self.firsts[:-1])
-
-    def closest_lengths(self) -> Integers:
-        """Return how long the reference is whose length is the nearest to each prediction's.
-
-        Of two as near, the shorter: so do sacrebleu and nltk.
-        """
-        if len(self.firsts) == 1:
-            return np.zeros(0, np.int64)
-        theirs = self.references.lengths
-        distance = np.abs(theirs - self.predictions.lengths[self.items])
-        scale = int(theirs.max()) + 1
-        return np.minimum.reduceat(distance * scale + theirs, self.firsts[:-1]) % scale
+from medray.evaluation.metrics.cutting import cut_answers, cut_words
+from medray.evaluation.metrics.pairs import BLEU_ORDERS, Floats, Pairs
+from medray.evaluation.metrics.ragged import Integers
 
 
 def bleu(pairs: Pairs, orders: int) -> Floats:
@@ -133,10 +64,14 @@ def token_f1(pairs: Pairs, empty: float = 1.0) -> Floats:
     return pairs.best(np.where((mine == 0) & (theirs == 0), empty, _f1(overlap, mine, theirs)))
 
 
-def exact_match(predictions: Tokens, references: Sequence[Tokens]) -> Floats:
+def exact_match(pairs: Pairs) -> Floats:
     """Return 1 for each item whose answer has exactly the words of one of its references."""
-    equal = [any(a == b for b in texts) for a, texts in zip(predictions, references, strict=True)]
-    return np.array(equal, np.float64)
+    mine, theirs = pairs.predictions, pairs.references
+    equal = [
+        np.array_equal(mine.text(item), theirs.text(other))
+        for other, item in enumerate(pairs.items.tolist())
+    ]
+    return pairs.best(np.array(equal, np.float64))
 
 
 def _f1(common: Integers, mine: Integers, theirs: Integers) -> Floats:
@@ -146,7 +81,7 @@ def _f1(common: Integers, mine: Integers, theirs: Integers) -> Floats:
 
 
 class Texts:
-    """Texts of several languages, and their tokens once they are asked for."""
+    """Texts of several languages, and their words once they are asked for."""
 
     def __init__(
         self,
@@ -154,25 +89,15 @@ class Texts:
         references: Sequence[Sequence[str]],
         languages: Sequence[str],
     ) -> None:
-        self._predictions = predictions
-        self._references = references
-        self._languages = languages
-
-    def _cut(self, cut: Callable[[str, str], list[str]]) -> tuple[Tokens, Sequence[Tokens]]:
-        mine = zip(self._predictions, self._languages, strict=True)
-        theirs = zip(self._references, self._languages, strict=True)
-        return (
-            [cut(text, code) for text, code in mine],
-            [[cut(text, code) for text in texts] for texts, code in theirs],
-        )
+        self._rows = predictions, references, languages
 
     @cached_property
     def _words(self) -> Pairs:
-        return Pairs.pack(*self._cut(metric_tokens))
+        return cut_words(*self._rows)
 
     @cached_property
-    def _answers(self) -> tuple[Tokens, Sequence[Tokens]]:
-        return self._cut(answer_tokens)
+    def _answers(self) -> Pairs:
+        return cut_answers(*self._rows)
 
     def columns(self) -> dict[str, Callable[[], Floats]]:
         """Return what computes each metric."""
@@ -184,6 +109,6 @@ class Texts:
             "rouge_1": lambda: rouge_n(self._words, 1),
             "rouge_2": lambda: rouge_n(self._words, 2),
             "rouge_l": lambda: rouge_l(self._words),
-            "exact_match": lambda: exact_match(*self._answers),
-            "token_f1": lambda: token_f1(Pairs.pack(*self._answers)),
+            "exact_match": lambda: exact_match(self._answers),
+            "token_f1": lambda: token_f1(self._answers),
         }

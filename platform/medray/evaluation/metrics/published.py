@@ -12,7 +12,7 @@ import numpy as np
 
 from medray.evaluation.metrics import overlap
 from medray.evaluation.metrics.kernels import union_lcs_sizes
-from medray.evaluation.metrics.overlap import BLEU_ORDERS, Floats, Pairs
+from medray.evaluation.metrics.pairs import BLEU_ORDERS, Floats, Pairs
 from medray.evaluation.metrics.ragged import Integers, Ragged, Tokens, Vocabulary, offsets
 from medray.evaluation.metrics.segmenters import published_tokens
 from medray.evaluation.metrics.tokens import published_answer_tokens
@@ -151,8 +151,8 @@ class PublishedTexts:
         )
 
     @cached_property
-    def _answers(self) -> tuple[Tokens, Sequence[Tokens]]:
-        return (
+    def _answers(self) -> Pairs:
+        return Pairs.pack(
             [published_answer_tokens(text) for text in self._predictions],
             [[published_answer_tokens(text) for text in texts] for texts in self._references],
         )
@@ -186,6 +186,6 @@ class PublishedTexts:
             "rouge_1": lambda: self._rouge_pairs.rouge_n(1),
             "rouge_2": lambda: self._rouge_pairs.rouge_n(2),
             "rouge_l": lambda: self._rouge_pairs.rouge_l(),
-            "exact_match": lambda: overlap.exact_match(*self._answers),
-            "token_f1": lambda: overlap.token_f1(Pairs.pack(*self._answers), empty=0.0),
+            "exact_match": lambda: overlap.exact_match(self._answers),
+            "token_f1": lambda: overlap.token_f1(self._answers, empty=0.0),
         }

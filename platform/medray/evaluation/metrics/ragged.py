@@ -21,6 +21,9 @@ class Ragged:
     tokens: npt.NDArray[np.int32]
     starts: Integers
 
+    def text(self, number: int) -> npt.NDArray[np.int32]:
+        return self.tokens[self.starts[number] : self.starts[number + 1]]
+
     @property
     def lengths(self) -> Integers:
         return np.diff(self.starts)

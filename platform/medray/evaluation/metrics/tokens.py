@@ -9,19 +9,21 @@ import unicodedata
 
 from medray.languages import language
 
-_CHARACTER = "぀-ヿ㐀-䶿一-鿿"
+# Han and kana.
+CHARACTER = "぀-ヿ㐀-䶿一-鿿"
 _SPACED = re.compile(r"\w+")
 # Without blanks between words: one Han or kana character is one token, a run of other word
 # characters (DNA, 120) is one token.
-_UNSPACED = re.compile(rf"[{_CHARACTER}]|[^\W{_CHARACTER}]+")
-_UNSPACED_ANSWER = re.compile(rf"[{_CHARACTER}]|[^\s{_CHARACTER}]+")
+_UNSPACED = re.compile(rf"[{CHARACTER}]|[^\W{CHARACTER}]+")
+_UNSPACED_ANSWER = re.compile(rf"[{CHARACTER}]|[^\s{CHARACTER}]+")
 # ASCII's 32 signs, some of them symbols to Unicode (+ < $), and Unicode's own punctuation: 。、¿«».
-_ASCII_SIGNS = str.maketrans("", "", string.punctuation)
-_ALL_SIGNS = _ASCII_SIGNS | {
-    code: None
-    for code in range(sys.maxunicode + 1)
+SIGNS = string.punctuation + "".join(
+    chr(code)
+    for code in range(128, sys.maxunicode + 1)
     if unicodedata.category(chr(code)).startswith("P")
-}
+)
+_ASCII_SIGNS = str.maketrans("", "", string.punctuation)
+_ALL_SIGNS = str.maketrans("", "", SIGNS)
 
 
 def metric_tokens(text: str, code: str) -> list[str]:
