@@ -91,14 +91,14 @@ def load_recipe(
     tree = _unshared(read_yaml(path))
     for override in overrides:
         _apply_override(tree, override)
-    file = _check(_RecipeFile, tree, path.name, "")
+    file = check_config(_RecipeFile, tree, path.name)
     stages: dict[str, StageConfig] = {}
     for name, stage in file.stages.items():
         job = str(stage.get("job", "(none given)"))
         if job not in jobs:
             near = nearest(job, list(jobs))
             raise InputError(f"{path.name}: stages.{name}.job: no job {job!r}{near}")
-        config = _check(jobs[job], stage, path.name, f"stages.{name}.")
+        config = check_config(jobs[job], stage, path.name, f"stages.{name}.")
         for key, reference, _ in references(config):
             if reference not in stages:
                 near = nearest(reference, list(stages))
@@ -184,8 +184,13 @@ def _child(node: Any, part: str, override: str, where: str) -> Any:
 Model = typing.TypeVar("Model", bound=BaseModel)
 
 
-def _check(model: type[Model], tree: Any, source: str, prefix: str) -> Model:
-    """Validate ``tree``; the first fault becomes an InputError that names its key."""
+def check_config(
+    model: type[Model], tree: Any, source: str, prefix: str = "", whole: str = "recipe"
+) -> Model:
+    """Validate ``tree``; the first fault becomes an InputError: ``source``: ``prefix``key: fault.
+
+    ``whole`` stands for the key where the fault is of no single one.
+    """
     try:
         return model.model_validate(tree)
     except ValidationError as error:
@@ -198,7 +203,7 @@ def _check(model: type[Model], tree: Any, source: str, prefix: str) -> Model:
             raise InputError(f"{source}: {key}: unknown key{near}") from error
         message = faults[0]["msg"].removeprefix("Value error, ")
         given = "" if faults[0]["type"] == "missing" else f" (given: {faults[0]['input']!r})"
-        raise InputError(f"{source}: {key or 'recipe'}: {message}{given}") from error
+        raise InputError(f"{source}: {key or whole}: {message}{given}") from error
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
