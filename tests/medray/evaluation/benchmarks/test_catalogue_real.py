@@ -207,7 +207,8 @@ def test_entities_are_those_of_the_tags(raw: Path) -> None:
 
 def test_free_answers(raw: Path) -> None:
     live = items(raw, "liveqa")
-    assert sum(len(item.answers) for item in live.values()) == 167
+    # 167 stand in the file, those of TQ43 are equal.
+    assert sum(len(item.answers) for item in live.values()) == 166
     assert len(live["TQ1"].answers) == 3
     assert items(raw, "meqsum")["0"].answers == ("Who manufactures cetirizine?",)
     page = items(raw, "medquad")["GARD:0000004-1"]
