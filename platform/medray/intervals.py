@@ -10,17 +10,23 @@ Z_95 = 1.959963984540054
 
 
 def proportion(successes: int, count: int) -> dict[str, Any]:
-    """Return {value, n, low, high} of a proportion, with Wilson's interval.
+    """Return {value, n, low, high} of a proportion, with Wilson's interval."""
+    if count == 0:
+        return {"value": None, "n": 0, "low": None, "high": None}
+    share = successes / count
+    return estimate(share, count, *wilson(share, count))
+
+
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """Return the ends of the 95 % interval of a share of ``count`` trials.
 
     Wilson (1927), "Probable inference, the law of succession, and statistical inference". It
     holds for the small n of a smoke test, where a bootstrap of 0 of 8 would claim certainty.
     """
-    if count == 0:
-        return {"value": None, "n": 0, "low": None, "high": None}
-    share, z2 = successes / count, Z_95**2
+    z2 = Z_95**2
     middle = (share + z2 / (2 * count)) / (1 + z2 / count)
     half = Z_95 * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2)) / (1 + z2 / count)
-    return estimate(share, count, middle - half, middle + half)
+    return middle - half, middle + half
 
 
 def estimate(value: float, count: int, low: float, high: float) -> dict[str, Any]:

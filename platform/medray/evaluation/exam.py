@@ -16,7 +16,6 @@ from pydantic import Field
 from medray.evaluation import statistics
 from medray.evaluation.client import Client, EndpointAddress, gather_in_order
 from medray.evaluation.extraction import extract
-from medray.evaluation.similarity import NAMES
 from medray.instruct.prompts import ANSWER_HEADER, prompt_for
 from medray.instruct.questions import Question
 from medray.intervals import proportion
@@ -29,6 +28,7 @@ Row = tuple[Question, Answer]
 # Answers are written, and so safe from a kill, after each batch of this many questions.
 BATCH = 64
 ACCURACIES = ("likelihood_accuracy", "generated_accuracy")
+SIMILARITIES = ("bleu_1", "rouge_1", "rouge_l")
 
 
 class ExamConfig(Config):
@@ -207,14 +207,15 @@ def _items(code: str, rows: Sequence[Row]) -> _Items:
 def _similarities(code: str, generated: Sequence[Row]) -> dict[str, list[float]]:
     explained = [(q, a) for q, a in generated if q.rationale]
     if not explained:
-        return {name: [] for name in NAMES}
+        return {name: [] for name in SIMILARITIES}
     # Imported here: `evaluate` takes seconds, and most commands need no metric.
-    from medray.evaluation.metrics import RationaleSimilarity
+    from medray.evaluation.metrics.modules import TextScores
 
-    found: dict[str, list[float]] = RationaleSimilarity(keep_in_memory=True).compute(
+    found: dict[str, list[float]] = TextScores(keep_in_memory=True).compute(
         predictions=[a["rationale"] for _, a in explained],
         references=[q.rationale for q, _ in explained],
         languages=[code] * len(explained),
+        names=SIMILARITIES,
         per_item=True,
     )
     return found
@@ -230,13 +231,13 @@ def _table_row(rows: Sequence[Row], items: _Items) -> dict[str, Any]:
         right = items.scores[name]
         row[name] = proportion(int(sum(right)), len(right))
         row[name]["chance"] = items.chance(name)
-    return row | {name: statistics.mean(items.scores[name]) for name in NAMES}
+    return row | {name: statistics.mean(items.scores[name]) for name in SIMILARITIES}
 
 
 def _macro(languages: Sequence[_Items]) -> dict[str, Any]:
     macro = {
         name: statistics.macro_mean([items.scores[name] for items in languages])
-        for name in (*ACCURACIES, *NAMES)
+        for name in (*ACCURACIES, *SIMILARITIES)
     }
     for name in ACCURACIES:
         chances = [items.chance(name) for items in languages]

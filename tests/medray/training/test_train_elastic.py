@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 ELASTIC = (
     "pretrain.training.workers={count: 2, minimum: 1, resize_after_s: 3}",
     "pretrain.training.precision=fp32",
-    "pretrain.training.steps=40",
+    "pretrain.training.steps=120",
 )
 
 

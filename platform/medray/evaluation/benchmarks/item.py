@@ -21,21 +21,31 @@ class Item:
     """One question.
 
     ``item_id``: unique in its benchmark and the same at every reading; answer files name it.
-    ``question``: all that is asked about, a context included. ``options``: letter -> text; of
-    ``label`` and ``labels`` the names themselves, each -> how a prompt explains it, often "".
-    ``answers``: the right letters, the right label names, the entities, or the reference texts, of
-    which any will do. Empty only where nothing is the right answer (``labels``, ``entities``).
-    ``rationale``: why, where the data tells. ``groups``: by what else results are told, as
-    {"subject": "Physiology", "year": "2019"}. ``points``: what a right answer gives, in exams
-    that count so. ``instruction``: what to do, where each item has its own.
+    ``form``: what an answer is. ``question``: all that is asked about, a context included.
+    ``options``: letter -> text; of ``label`` and ``labels`` the names themselves, each -> how a
+    prompt explains it, often "". Of ``choice`` and ``choices`` empty where an exam asks for a
+    number, which then stands in ``answers`` as it is to be written.
+    ``answers``: the right letters, the right label names, the entities in the order of the text,
+    or the reference texts, of which any will do. Empty where nothing is the right answer
+    (``labels``, ``entities``), and of questions without references.
+    ``also_right``: further whole sets of answers that count as right. ``void``: the examiners
+    count every answer as right. ``rationale``: why, where the data tells and it may be scored.
+    ``groups``: by what else results are told, as {"subject": "Physiology", "year": "2019"}.
+    ``points``: what a right answer gives, in exams that count so. ``instruction``: what to do.
+    ``tokens``, ``tags``: of entities that the data marks in IOB; ``iob.spans`` reads the tags.
     """
 
     item_id: str
     language: str
     question: str
     answers: tuple[str, ...]
+    form: AnswerForm = "choice"
     options: Mapping[str, str] = field(default_factory=dict)
+    also_right: tuple[tuple[str, ...], ...] = ()
+    void: bool = False
     rationale: str = ""
     groups: Mapping[str, str] = field(default_factory=dict)
     points: float = 1.0
     instruction: str = ""
+    tokens: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
