@@ -26,7 +26,15 @@ Metric = Literal[
 ]
 Format = Literal["jsonl", "json", "csv", "tsv", "xlsx", "xml", "iob", "task_json"]
 # A released script's way to read answers (``medray.evaluation.extraction.published``).
-Reading = Literal["mirage", "igakuqa", "mmedlm", "meds_bench_choice", "meds_bench_label"]
+Reading = Literal[
+    "mirage",
+    "igakuqa",
+    "mmedlm",
+    "meds_bench_choice",
+    "meds_bench_label",
+    "meds_bench_first_line",
+    "meds_bench_true_false",
+]
 Scalar = bool | int | str
 NOT_STATED = "not stated"
 
