@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jobs import curate, score, serve
+from jobs import ask, curate, score, serve
 from jobs.command import EXIT_DONE, run_command
 from jobs.registry import JOBS
 from jobs.report import publish
@@ -98,12 +98,14 @@ def build_parser() -> argparse.ArgumentParser:
         if job == "benchmark":
             verb.add_argument("--list", action="store_true", help="list the declared benchmarks")
             score.add_data_argument(verb)
+            ask.add_ask_arguments(verb)
     return parser
 
 
 def _add_recipe(verb: argparse.ArgumentParser, optional: bool = False) -> None:
+    """Add the recipe; of `benchmark`, where it may also be benchmarks, or nothing, a list."""
     verb.add_argument(
-        "recipe", nargs="?" if optional else None,
+        "recipe", nargs="*" if optional else None,
         help="a recipe's name (quickstart) or the path of its YAML file",
     )  # fmt: skip
 
@@ -142,8 +144,13 @@ def _run(options: argparse.Namespace) -> int:
     if options.only_job == "benchmark":
         if options.list:
             return score.list_benchmarks(options)
-        if options.recipe is None:
-            raise InputError("benchmark: name a recipe, or list the benchmarks with --list")
+        if options.endpoint is not None:
+            return ask.answer(options)
+        if len(options.recipe) != 1:
+            raise InputError(
+                "benchmark: name one recipe; or benchmarks with --endpoint; or --list all"
+            )
+        [options.recipe] = options.recipe
     recipe = _load(options)
     only = None
     if options.only_job is not None:

@@ -244,5 +244,5 @@ async def gather_in_order(
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(call)) for call in calls]
     except ExceptionGroup as errors:
-        raise errors.exceptions[0] from errors
+        raise errors.exceptions[0] from None
     return [task.result() for task in tasks]

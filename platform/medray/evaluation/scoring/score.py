@@ -33,8 +33,9 @@ MAXIMUM_GROUP_VALUES = 60
 class Score:
     """What an answer file comes to.
 
-    ``readings``: how each item's output was read. ``likeliest``: the option that the likelihoods
-    name, where there are any. ``measures``: every metric of all items that count.
+    ``readings``: how each item's output was read; of a file without outputs, the likeliest options.
+    ``likeliest``: the options that likelihoods name. ``measures``: every metric of the items that
+    count.
     """
 
     declaration: Declaration
@@ -85,6 +86,8 @@ def score(
 
     measures = measures_of(answered(readings)) if outputs else []
     likely = [likeliest(item, prediction) for item, prediction in rows]
+    if not outputs:
+        readings = likely
     if any(prediction.likelihoods for prediction in predictions):
         measures.append(accuracy(answered(likely, single=True), "likelihood_accuracy"))
         if any(p.likelihoods and p.scored == "texts" for p in predictions):

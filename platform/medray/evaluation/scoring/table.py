@@ -41,6 +41,23 @@ def lines_of(results: Results) -> Iterator[str]:
             yield f"left out: {name}: {why}"
 
 
+def run_line(run: Results) -> str:
+    """Return how the answers came about, as ``running.run.told_of_run`` tells it."""
+    how = f"asked {run['model']} by form {run['prompt']}, {run['way']}"
+    how += f", {run['shots']} shots" if run["shots"] else ""
+    troubles = [
+        f"{run[name]} {text}"
+        for name, text in (
+            ("refused", "refused"),
+            ("cut_off", "ended at the token limit"),
+            ("cut_prompts", "prompts cut"),
+        )
+        if run[name]
+    ]
+    tokens = f"{run['prompt_tokens']} + {run['completion_tokens']} tokens"
+    return "; ".join([how, tokens, *troubles])
+
+
 def comparison_lines(compared: Results, name: str) -> Iterator[str]:
     """Yield what ``score.compare_scores`` returned as lines."""
     yield f"less {name}, the same items; p corrected for all metrics (Holm)"
