@@ -45,7 +45,7 @@ def ask_all(
         resumed = any(ask.key in kept.answers for ask in asks)
         patience = len(pending) + 1 if resumed else min(_FIRST_REFUSALS, len(pending))
         order = list(pending.values())
-        asyncio.run(_ask(order, address, settings, kept.keep, refused, patience, on_done))
+        refused |= send(order, address, settings, kept.keep, patience, on_done)
     return [_answer(ask, kept, refused) for ask in asks]
 
 
@@ -59,16 +59,32 @@ def _answer(ask: Ask, kept: AnswerFile, refused: dict[str, str]) -> Answer:
 _FIRST_REFUSALS = 20
 
 
-async def _ask(
+def send(
     pending: Sequence[Ask],
     address: EndpointAddress,
     settings: RunSettings,
     keep: Keep,
-    refused: dict[str, str],
     patience: int,
     on_done: OnDone,
-) -> None:
+) -> dict[str, str]:
+    """Ask all, hand each answer to ``keep`` as it comes; return key -> why it was refused.
+
+    EndpointError where the endpoint stays away, refuses for another reason than what is in a
+    request, or refuses the first ``patience`` of them.
+    """
+    return asyncio.run(_send(pending, address, settings, keep, patience, on_done))
+
+
+async def _send(
+    pending: Sequence[Ask],
+    address: EndpointAddress,
+    settings: RunSettings,
+    keep: Keep,
+    patience: int,
+    on_done: OnDone,
+) -> dict[str, str]:
     """Let ``concurrency`` workers take the next ask each: the endpoint is never waited for."""
+    refused: dict[str, str] = {}
     left: Iterator[Ask] = iter(pending)
     done = answered = 0
     async with Client(address, settings.concurrency, settings.timeout_s, settings.limits) as client:
@@ -94,6 +110,7 @@ async def _ask(
                     group.create_task(work())
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
+    return refused
 
 
 async def answer_of(client: Client, ask: Ask, chat: bool) -> Answer:

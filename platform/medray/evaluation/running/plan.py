@@ -42,7 +42,7 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class _Words:
+class Words:
     """A form's prompts: of an answer, of options, and what may follow the second."""
 
     generate: Callable[[Item, Sequence[Item], str], Rendered]
@@ -82,35 +82,35 @@ def plan(
         raise InputError("maximum_prompt_tokens: wants a tokenizer to count with; name its folder")
     if settings.way == "likelihood" and not any(item.options for item in items):
         raise InputError(f"{declaration.name}: its items have no options to take likelihoods of")
-    words = _words(settings.prompt or declaration.prompt, settings.rationale)
+    words = words_of(settings.prompt or declaration.prompt, settings.rationale)
     shots = draw_shots(declaration, data_folder, items, settings.shots, settings.seed)
     return [
-        _ask(declaration, item, shots[item.language], words, settings, model_name, count)
-        for item in items
+        ask_of(item, words, settings, model_name, shots[item.language], count) for item in items
     ]
 
 
-def _words(name: str, rationale: bool) -> _Words:
+def words_of(name: str, rationale: bool = True) -> Words:
+    """Return a form's prompts by its name; InputError where there is none."""
     if name == mmedlm.NAME:
-        return _Words(
+        return Words(
             lambda item, shots, _: mmedlm.render(item, shots, rationale=rationale, header=False),
             lambda item, shots, _: mmedlm.render(item, shots, rationale=False, header=True),
             lambda item: {letter: f" {letter}" for letter in item.options},
             "letters",
         )
     form = load_form(name)
-    return _Words(form.render, form.render, form.continuations, form.scored)
+    return Words(form.render, form.render, form.continuations, form.scored)
 
 
-def _ask(
-    declaration: Declaration,
+def ask_of(
     item: Item,
-    shots: Sequence[Item],
-    words: _Words,
+    words: Words,
     settings: RunSettings,
     model_name: str,
-    count: Count | None,
+    shots: Sequence[Item] = (),
+    count: Count | None = None,
 ) -> Ask:
+    """Return what to ask about one item; ``refused`` where its prompt is too long."""
     request = _request(item, settings)
     limit = settings.maximum_prompt_tokens
     likelihood = settings.way != "generated" and bool(item.options)
