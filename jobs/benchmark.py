@@ -156,4 +156,4 @@ def run(config: BenchmarkConfig, context: StageContext) -> StageResult:
     )
 
 
-JOB = Job("benchmark", 3, "benchmark", BenchmarkConfig, run, check)
+JOB = Job("benchmark", 4, "benchmark", BenchmarkConfig, run, check)

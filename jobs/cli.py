@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jobs import curate, serve
+from jobs import ask, curate, score, serve
 from jobs.command import EXIT_DONE, run_command
 from jobs.registry import JOBS
 from jobs.report import publish
@@ -54,7 +54,6 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--json", action="store_true", help="log one JSON object a line")
 
     recipe = argparse.ArgumentParser(add_help=False, parents=[common])
-    recipe.add_argument("recipe", help="a recipe's name (quickstart) or the path of its YAML file")
     recipe.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
         help="override a key: pretrain.training.steps=500; @FILE: every key of a YAML file "
@@ -71,8 +70,10 @@ def build_parser() -> argparse.ArgumentParser:
     running.add_argument("--cpus", type=int, help="logical CPUs of the local Ray")
 
     verb = verbs.add_parser("run", parents=[running], help="run a recipe")
+    _add_recipe(verb)
     verb.set_defaults(command=_run, only_job=None)
     verb = verbs.add_parser("submit", parents=[recipe], help="run a recipe as a cluster's job")
+    _add_recipe(verb)
     verb.add_argument("--address", required=True, help="the cluster's dashboard: http://host:8265")
     verb.set_defaults(command=_submit)
     verb = verbs.add_parser("status", parents=[common], help="tell what a workspace holds")
@@ -83,12 +84,30 @@ def build_parser() -> argparse.ArgumentParser:
     )
     serve.add_serve_arguments(verb)
     verb.set_defaults(command=serve.answer)
+    verb = verbs.add_parser(
+        "score", parents=[common], help="score a file of answers on a benchmark, with no model"
+    )
+    score.add_score_arguments(verb)
+    verb.set_defaults(command=score.answer)
     for job, text in JOB_VERBS.items():
         verb = verbs.add_parser(job, parents=[running], help=f"{text}: that part of a recipe")
         verb.set_defaults(command=_run, only_job=job)
         if job == "curate":
             curate.add_curate_arguments(verb)
+        _add_recipe(verb, optional=job == "benchmark")
+        if job == "benchmark":
+            verb.add_argument("--list", action="store_true", help="list the declared benchmarks")
+            score.add_data_argument(verb)
+            ask.add_ask_arguments(verb)
     return parser
+
+
+def _add_recipe(verb: argparse.ArgumentParser, optional: bool = False) -> None:
+    """Add the recipe; of `benchmark`, where it may also be benchmarks, or nothing, a list."""
+    verb.add_argument(
+        "recipe", nargs="*" if optional else None,
+        help="a recipe's name (quickstart) or the path of its YAML file",
+    )  # fmt: skip
 
 
 def _load(options: argparse.Namespace) -> Recipe:
@@ -122,6 +141,16 @@ def _variables(options: argparse.Namespace) -> dict[str, str]:
 
 def _run(options: argparse.Namespace) -> int:
     """Run a recipe, or those of its stages that have one job."""
+    if options.only_job == "benchmark":
+        if options.list:
+            return score.list_benchmarks(options)
+        if options.endpoint is not None:
+            return ask.answer(options)
+        if len(options.recipe) != 1:
+            raise InputError(
+                "benchmark: name one recipe; or benchmarks with --endpoint; or --list all"
+            )
+        [options.recipe] = options.recipe
     recipe = _load(options)
     only = None
     if options.only_job is not None:

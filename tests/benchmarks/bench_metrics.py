@@ -1,4 +1,4 @@
-"""Text metrics against the libraries whose values they have, and all of MMedBench at once.
+"""Text metrics against the libraries whose values they have, and `medray score` of all MMedBench.
 
 Pairs are as long as MMedBench's rationales: 90 to 170 words, 150 to 300 characters in zh and ja,
 from sample documents and changed by chance. Peers of BLEU and ROUGE get medray's own tokens, and
@@ -8,13 +8,18 @@ janome would be most of the work.
 
 from __future__ import annotations
 
-import random
+import json
+import os
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
-from measure import alternate, compare
+from measure import compare
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 from rouge import Rouge
 from rouge_score.rouge_scorer import RougeScorer
@@ -30,6 +35,14 @@ from text_pairs import random_pairs
 
 # MMedBench's test questions.
 MMEDBENCH = {"en": 1273, "zh": 3426, "ja": 199, "fr": 622, "ru": 256, "es": 2742}
+FILES = {
+    "en": "English",
+    "zh": "Chinese",
+    "ja": "Japanese",
+    "fr": "French",
+    "ru": "Russian",
+    "es": "Spanish",
+}
 PAIRS = 120  # rouge_score takes some 20 ms a pair
 
 Rows = Sequence[tuple[str, str, str]]
@@ -90,18 +103,55 @@ def against(title: str, scorers: dict[str, Scorer]) -> None:
 
 
 def whole_benchmark() -> None:
+    """Score answer files of as many questions as MMedBench's test sets have, in six languages."""
     codes = [code for code, count in MMEDBENCH.items() for _ in range(count)]
-    random.Random(0).shuffle(codes)
     rows = random_pairs(len(codes), 1, codes, (90, 170), (150, 300))
-    predictions, references, languages = zip(*rows, strict=True)
-    runs = {
-        mode: partial(text_scores, predictions, references, languages, mode=mode)
-        for mode in ("correct", "as-published")
-    }
-    print(f"\nall nine text metrics of {len(rows)} rationales in six languages, one core")
-    for mode, timings in alternate(runs, rounds=3).items():
-        seconds = sorted(timing.cpu_s for timing in timings)
-        print(f"  {mode:38}{seconds[1]:>8.2f} CPU-s ({seconds[0]:.2f}-{seconds[2]:.2f})")
+    with TemporaryDirectory() as folder:
+        place = Path(folder)
+        _write_benchmark(place, rows)
+        runs = {mode: partial(_score, place, mode) for mode in ("correct", "as-published")}
+        print(f"\n`medray score` of {len(rows)} answers with rationales, all metrics, one core")
+        for mode, run in runs.items():
+            seconds = sorted(run() for _ in range(3))
+            print(f"  {mode:38}{seconds[1]:>8.2f} s ({seconds[0]:.2f}-{seconds[2]:.2f})")
+
+
+def _write_benchmark(folder: Path, rows: Rows) -> None:
+    options = {letter: f"option {letter}" for letter in "ABCDE"}
+    answers: list[dict[str, Any]] = []
+    by_language: dict[str, list[dict[str, Any]]] = {code: [] for code in MMEDBENCH}
+    for number, (prediction, reference, code) in enumerate(rows):
+        right, given = "ABCDE"[number % 5], "ABCDE"[number * number % 5]
+        file, row = FILES[code], len(by_language[code])
+        by_language[code].append(
+            {"question": f"What is {number}?", "options": options, "answer_idx": right}
+            | {"rationale": reference or "none", "human_check_passed": True}
+        )
+        output = f"{prediction}\n###Answer: OPTION {given} IS CORRECT.</s>"
+        answers.append({"id": f"{file}:{row}", "output": output})
+    (folder / "mmedbench" / "Test").mkdir(parents=True)
+    for code, questions in by_language.items():
+        _write(folder / "mmedbench" / "Test" / f"{FILES[code]}.jsonl", questions)
+    _write(folder / "answers.jsonl", answers)
+
+
+def _write(file: Path, rows: Sequence[dict[str, Any]]) -> None:
+    file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def _score(folder: Path, mode: str) -> float:
+    """Return the seconds that the command takes on one core, start and imports with them."""
+    core = min(os.sched_getaffinity(0))
+    words = [sys.executable, "-m", "jobs.cli", "score", "--benchmark", "mmedbench", "--json"]
+    words += ["--predictions", str(folder / "answers.jsonl"), "--data", str(folder)]
+    started = time.perf_counter()
+    done = subprocess.run(
+        [*words, "--mode", mode], check=True, capture_output=True, text=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+    )  # fmt: skip
+    seconds = time.perf_counter() - started
+    assert json.loads(done.stdout)["items"] == sum(MMEDBENCH.values())
+    return seconds
 
 
 def main() -> None:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import json
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from pydantic import Field
 
 from medray.evaluation import statistics
-from medray.evaluation.client import Client, EndpointAddress, gather_in_order
+from medray.evaluation.benchmarks.item import Item
+from medray.evaluation.client import EndpointAddress, EndpointError
 from medray.evaluation.extraction import extract
-from medray.instruct.prompts import ANSWER_HEADER, prompt_for
+from medray.evaluation.prompts import mmedlm
+from medray.evaluation.running.asking import send
+from medray.evaluation.running.plan import Ask, ask_of, words_of
+from medray.evaluation.running.settings import RunSettings
+from medray.evaluation.scoring.measures import guess_chance
 from medray.instruct.questions import Question
 from medray.intervals import proportion
 from medray.languages import LANGUAGES
@@ -53,56 +54,80 @@ def ask_all(
 
     Answers are kept in the folder ``answers``, one JSONL file a batch (00000.jsonl, ...), keyed by
     question and prompt: a broken run asks only what is not there yet. ``on_done`` gets (done, all)
-    of the questions that were left to ask. ``EndpointError`` where the endpoint gives no answer.
+    of the questions that were left to ask. ``EndpointError`` where the endpoint gives no answer; a
+    question that it refuses for what is in it is told when all others are answered.
     """
     kept = _read_answers(answers)
+    asks = list(_asks(questions, config, address.model_name))
+    pending = [ask for ask in asks if ask.key not in kept]
+    settings = RunSettings(concurrency=config.concurrency, timeout_s=config.timeout_s)
+    if pending:
+        with _Batches(answers, kept) as batches:
+            refused = send(pending, address, settings, batches.keep, len(pending), on_done)
+        if refused:
+            first = next(iter(refused.values()))
+            raise EndpointError(f"{len(refused)} questions were refused, the first: {first}")
+    return [_answer(question, kept[ask.key]) for question, ask in zip(questions, asks, strict=True)]
+
+
+def _asks(questions: Sequence[Question], config: ExamConfig, model_name: str) -> Iterator[Ask]:
+    """Yield what is asked: the likelihood of every letter, and of the first also an answer."""
+    words = words_of(mmedlm.NAME)
     generated: dict[str, int] = {}
-    plan: list[tuple[str, Question, bool]] = []
     for question in questions:
         number = generated[question.language] = generated.get(question.language, 0) + 1
         generate = config.generated_limit is None or number <= config.generated_limit
-        plan.append((_key(question, generate, config.maximum_new_tokens), question, generate))
-    pending = [entry for entry in plan if entry[0] not in kept]
-    asyncio.run(_ask(pending, address, config, answers, kept, on_done))
-    return [kept[key] for key, _, _ in plan]
+        settings = RunSettings(
+            way="both" if generate else "likelihood",
+            maximum_new_tokens=config.maximum_new_tokens,
+        )
+        yield ask_of(item_of(question), words, settings, model_name)
 
 
-async def _ask(
-    pending: Sequence[tuple[str, Question, bool]],
-    address: EndpointAddress,
-    config: ExamConfig,
-    answers: Location,
-    kept: dict[str, Answer],
-    on_done: Callable[[int, int], None],
-) -> None:
-    written = len(_answer_files(answers))
-    async with Client(address, config.concurrency, config.timeout_s) as client:
-        for number, first in enumerate(range(0, len(pending), BATCH), start=written):
-            batch = pending[first : first + BATCH]
-            calls = [
-                partial(ask, client, question, generate, config.maximum_new_tokens)
-                for _, question, generate in batch
-            ]
+def item_of(question: Question) -> Item:
+    """Return a question as an item of a benchmark."""
+    return Item(
+        item_id=question.question_id,
+        language=question.language,
+        question=question.question,
+        answers=question.answers,
+        form="choices",
+        options=question.options,
+        rationale=question.rationale,
+    )
 
-            def report(done: int, _: int, first: int = first) -> None:
-                on_done(first + done, len(pending))
 
-            found = await gather_in_order(calls, report)
-            new = {key: answer for (key, _, _), answer in zip(batch, found, strict=True)}
-            _write_answers(answers / f"{number:05}.jsonl", new)
-            kept |= new
+class _Batches:
+    """Writes answers as they come, ``BATCH`` a file, the rest at the end; also of a broken run."""
+
+    def __init__(self, answers: Location, kept: dict[str, Answer]) -> None:
+        self._answers, self._kept = answers, kept
+        self._number = len(_answer_files(answers))
+        self._new: dict[str, Answer] = {}
+
+    def __enter__(self) -> _Batches:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._write()
+
+    def keep(self, key: str, answer: Answer) -> None:
+        self._kept[key] = self._new[key] = answer
+        if len(self._new) >= BATCH:
+            self._write()
+
+    def _write(self) -> None:
+        if self._new:
+            rows = [{"key": key} | answer for key, answer in self._new.items()]
+            lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+            data = "".join(lines).encode("utf-8", "backslashreplace")
+            (self._answers / f"{self._number:05}.jsonl").write_bytes(data)
+            self._number, self._new = self._number + 1, {}
 
 
 def _answer_files(answers: Location) -> list[Location]:
     # A kill may leave a .partial beside them.
     return [file for file in answers.files() if file.name.endswith(".jsonl")]
-
-
-def _write_answers(file: Location, new: dict[str, Answer]) -> None:
-    lines = [
-        json.dumps({"key": key} | answer, ensure_ascii=False) + "\n" for key, answer in new.items()
-    ]
-    file.write_bytes("".join(lines).encode())
 
 
 def _read_answers(answers: Location) -> dict[str, Answer]:
@@ -115,36 +140,24 @@ def _read_answers(answers: Location) -> dict[str, Answer]:
     return kept
 
 
-def _key(question: Question, generate: bool, maximum_new_tokens: int) -> str:
-    prompts = [prompt_for(question, rationale=rationale) for rationale in (False, True)]
-    text = json.dumps([question.question_id, prompts, generate, maximum_new_tokens])
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
-
-
-async def ask(client: Client, question: Question, generate: bool, max_tokens: int) -> Answer:
-    """Ask one question both ways.
+def _answer(question: Question, asked: Answer) -> Answer:
+    """Return a question's answer, read both ways.
 
     By likelihood: the option whose letter the model finds likeliest after the answer's header.
     By generation: the letters that ``extract`` finds in the greedy answer.
     """
-    # Without the header's last blank, which belongs to the letter's own token.
-    prompt = prompt_for(question, rationale=False) + ANSWER_HEADER.rstrip()
-    letters = list(question.options)
-    likelihoods = await client.continuation_log_likelihoods(prompt, [f" {x}" for x in letters])
-    best = max(range(len(letters)), key=lambda i: likelihoods[i])
+    likelihoods = asked["likelihoods"]
     answer: Answer = {
         "question_id": question.question_id,
         "language": question.language,
         "gold": list(question.answers),
-        "likelihoods": dict(zip(letters, likelihoods, strict=True)),
-        "likeliest": letters[best],
-        "generated": None,
+        "likelihoods": likelihoods,
+        "likeliest": max(likelihoods, key=likelihoods.__getitem__),
+        "generated": asked.get("output"),
     }
-    if generate:
-        text = await client.complete(prompt_for(question, rationale=True), max_tokens)
-        found = extract(text, letters)
+    if answer["generated"] is not None:
+        found = extract(answer["generated"], question.options)
         answer |= {
-            "generated": text,
             "letters": list(found.letters),
             "rule": found.rule,
             "rationale": found.rationale,
@@ -198,7 +211,7 @@ def _items(code: str, rows: Sequence[Row]) -> _Items:
         "generated_accuracy": [float(set(a["letters"]) == set(q.answers)) for q, a in generated],
     }
     chances = {
-        name: [guess_chance(q) for q, _ in asked]
+        name: [guess_chance(item_of(q)) for q, _ in asked]
         for name, asked in zip(ACCURACIES, (single, generated), strict=True)
     }
     return _Items(scores | _similarities(code, generated), chances)
@@ -244,15 +257,6 @@ def _macro(languages: Sequence[_Items]) -> dict[str, Any]:
         present = [chance for chance in chances if chance is not None]
         macro[name]["chance"] = sum(present) / len(present) if present else None
     return macro
-
-
-def guess_chance(question: Question) -> float:
-    """Return how often a guess that knows only how many letters are right finds all of them.
-
-    One of the C(options, right letters) sets, drawn at random: of 5 options, 1/5 where one letter
-    is right and 1/10 where two are. A guess that does not know their number does worse.
-    """
-    return 1 / math.comb(len(question.options), _right_letters(question))
 
 
 def _right_letters(question: Question) -> int:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -14,6 +15,7 @@ from medray.evaluation.client import (
     Client,
     EndpointAddress,
     EndpointError,
+    Reply,
     gather_in_order,
 )
 
@@ -138,6 +140,70 @@ def test_a_continuation_without_log_likelihood_is_an_error(chosen_endpoint: Chos
     chosen_endpoint.log_likelihood = lambda before, token: -1.0
     with pytest.raises(EndpointError, match="no log-likelihood"):
         call(chosen_endpoint.address, log_likelihoods("B"))
+
+
+def test_options_are_scored_by_the_endpoint_s_own_route(chosen_endpoint: ChosenEndpoint) -> None:
+    chosen_endpoint.has_scores = True
+    chosen_endpoint.log_likelihood = lambda before, token: {" A": -3.0, " B": -0.5}[token]
+
+    def ask(client: Client) -> Awaitable[list[float]]:
+        return client.log_likelihoods("fever", [" B", " A"])
+
+    assert call(chosen_endpoint.address, ask) == [-0.5, -3.0]
+    assert chosen_endpoint.paths == ["/v1/score"]
+
+
+def test_and_by_completions_where_there_is_no_such_route(chosen_endpoint: ChosenEndpoint) -> None:
+    async def ask(client: Client) -> list[list[float]]:
+        return [await client.log_likelihoods("fever", [" A"]) for _ in range(2)]
+
+    assert call(chosen_endpoint.address, ask) == [[-1.0], [-1.0]]
+    # It is tried once, not for each question.
+    assert chosen_endpoint.paths == ["/v1/score", "/v1/completions", "/v1/completions"]
+
+
+def test_chat_messages_are_answered_and_tokens_counted(chosen_endpoint: ChosenEndpoint) -> None:
+    chosen_endpoint.text = lambda prompt: f"{prompt} Because."
+    chosen_endpoint.usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+
+    async def ask(client: Client) -> tuple[Reply, int]:
+        messages = [{"role": "user", "content": "Why?"}]
+        return await client.chat(messages, {"temperature": 0}), client.throttle.used_tokens
+
+    reply, used = call(chosen_endpoint.address, ask)
+    assert reply == Reply("Why? Because.", "stop", 7, 3)
+    assert used == 10
+    assert chosen_endpoint.paths == ["/v1/chat/completions"]
+    assert chosen_endpoint.bodies[0]["messages"] == [{"role": "user", "content": "Why?"}]
+
+
+@pytest.mark.parametrize(("after", "least_s"), [("0.4", 0.4), ("soon", 0.0), ("-3", 0.0)])
+def test_an_endpoint_may_say_when_to_come_back(
+    chosen_endpoint: ChosenEndpoint, after: str, least_s: float
+) -> None:
+    chosen_endpoint.refusals = [(429, "later")]
+    chosen_endpoint.refusal_headers = {"Retry-After": after}
+    started = time.monotonic()
+    assert call(chosen_endpoint.address, complete) == ""
+    assert time.monotonic() - started >= least_s
+    assert len(chosen_endpoint.bodies) == 2
+
+
+def test_a_refusal_of_the_content_is_told_from_one_of_all(chosen_endpoint: ChosenEndpoint) -> None:
+    for status, of_content in ((400, True), (413, True), (401, False), (404, False)):
+        chosen_endpoint.refusals = [(status, "no")]
+        with pytest.raises(EndpointError) as raised:
+            call(chosen_endpoint.address, complete)
+        assert raised.value.of_content is of_content
+
+
+@pytest.mark.parametrize("answer", ["no JSON", "[]", '{"choices": []}', '{"choices": [{}]}', "{}"])
+def test_an_answer_of_another_shape_is_an_error_that_shows_it(
+    chosen_endpoint: ChosenEndpoint, answer: str
+) -> None:
+    chosen_endpoint.refusals = [(200, answer)]
+    with pytest.raises(EndpointError, match="the answer is no"):
+        call(chosen_endpoint.address, complete)
 
 
 def test_results_come_in_order_and_progress_as_they_come() -> None:

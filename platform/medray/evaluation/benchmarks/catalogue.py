@@ -44,7 +44,7 @@ def load(name: str) -> Declaration:
     declared = _declared()
     if name not in declared:
         near = get_close_matches(name, declared, n=1, cutoff=0.5)
-        meant = f"; did you mean {near[0]}?" if near else ""
+        meant = f"; did you mean {near[0]}" if near else ""
         raise InputError(f"no benchmark {name!r}{meant}; `medray benchmark --list` names all")
     return declared[name]
 

@@ -26,7 +26,15 @@ Metric = Literal[
 ]
 Format = Literal["jsonl", "json", "csv", "tsv", "xlsx", "xml", "iob", "task_json"]
 # A released script's way to read answers (``medray.evaluation.extraction.published``).
-Reading = Literal["mirage", "igakuqa", "mmedlm", "meds_bench_choice", "meds_bench_label"]
+Reading = Literal[
+    "mirage",
+    "igakuqa",
+    "mmedlm",
+    "meds_bench_choice",
+    "meds_bench_label",
+    "meds_bench_first_line",
+    "meds_bench_true_false",
+]
 Scalar = bool | int | str
 NOT_STATED = "not stated"
 
@@ -100,6 +108,9 @@ class Columns(Config):
 
     id: str = Field(default="{file}:{row}", description="unique in the split")
     question: str = Field(default="", description="wanted but where iob tells it")
+    context: str = Field(
+        default="", description="a text before the question, which long prompts may begin later in"
+    )
     answers: Annotated[Answers | None, BeforeValidator(_column)] = Field(
         default=None, description="none: there are no reference answers, a judge alone can tell"
     )
@@ -193,6 +204,9 @@ class Declaration(Config):
     citation: str = NOT_STATED
     obtain: str = Field(default=NOT_STATED, description="how to get the data, one line")
     restricted: bool = Field(default=False, description="data that may not be passed on")
+    question_is_material: bool = Field(
+        default=False, description="the instruction asks, and all of the question is its context"
+    )
     as_published: str = Field(
         default="", description="what the published score does otherwise, one line"
     )

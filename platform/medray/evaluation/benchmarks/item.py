@@ -33,6 +33,8 @@ class Item:
     ``groups``: by what else results are told, as {"subject": "Physiology", "year": "2019"}.
     ``points``: what a right answer gives, in exams that count so. ``instruction``: what to do.
     ``tokens``, ``tags``: of entities that the data marks in IOB; ``iob.spans`` reads the tags.
+    ``context``: how ``question`` begins, and what may be cut off it from the left where a prompt is
+    too long; else nothing of it may. ``options_in_question``: its text lists the options itself.
     """
 
     item_id: str
@@ -49,3 +51,5 @@ class Item:
     instruction: str = ""
     tokens: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    context: str = ""
+    options_in_question: bool = False

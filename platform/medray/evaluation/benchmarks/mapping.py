@@ -43,9 +43,13 @@ def _asked(row: Row, columns: Columns, declaration: Declaration) -> dict[str, An
         lettered = declaration.form in ("choice", "choices") and bool(options)
         value = value_at(row, columns.answers.column)
         sets = answer_sets(value, columns.answers, lettered, options)
+    context = text_at(row, columns.context).lstrip() if columns.context else ""
+    question = (context + text_at(row, columns.question)).strip()
     return {
-        "question": text_at(row, columns.question).strip(),
+        "question": question,
+        "context": question if declaration.question_is_material else context,
         "options": options,
+        "options_in_question": bool(columns.options and columns.options.in_text),
         "answers": sets[0],
         "also_right": tuple(sets[1:]),
     }

@@ -66,3 +66,13 @@ def meds_bench_label(output: str, gold: str) -> bool:
     An answer that lists every label is always right.
     """
     return gold.lower() in output.lower()
+
+
+def meds_bench_true_false(output: str) -> str:
+    """Return MedS-Bench's True or False: the one whose word alone stands in the answer, else "".
+
+    "Not true" is True.
+    """
+    said = output.lower()
+    named = [word for word in ("True", "False") if word.lower() in said]
+    return named[0] if len(named) == 1 else ""

@@ -343,7 +343,7 @@ def test_an_id_that_is_there_twice_is_an_error(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_or_split_is_told_what_there_is(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no benchmark 'medq'; did you mean medqa\?"):
+    with pytest.raises(InputError, match=r"no benchmark 'medq'; did you mean medqa;"):
         catalogue.load("medq")
     with pytest.raises(InputError, match="no split train; there is test"):
         catalogue.items(catalogue.load("medqa"), tmp_path, "train")
