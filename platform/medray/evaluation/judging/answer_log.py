@@ -1,17 +1,18 @@
-"""A judge's answers in a JSON Lines file that a killed run leaves whole."""
+"""A judge's answers, kept by what was asked: the same question is never paid for twice."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from medray.errors import InputError
-from medray.evaluation.judging.asking import Messages, Reply
+from medray.evaluation.client import Reply
+from medray.evaluation.judging.asking import Messages
+from medray.evaluation.running.answer_file import AnswerFile
 
 
 def key_of(model: str, messages: Messages, settings: Mapping[str, Any]) -> str:
@@ -22,53 +23,38 @@ def key_of(model: str, messages: Messages, settings: Mapping[str, Any]) -> str:
 
 
 class AnswerLog:
-    """Answers by their question's hash; each is in the file when ``keep`` returns.
+    """Replies by their question's hash, in an ``AnswerFile``. Use as ``with``.
 
-    One process writes at a time: lock the folder (``Location.locked``). Use as ``with``.
+    InputError for a file that another run writes, and for a line that is no judge's answer.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self._file = AnswerFile(path)
         self.replies: dict[str, Reply] = {}
 
     def __enter__(self) -> AnswerLog:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open("a+b")
+        self._file.__enter__()
         try:
-            self._read()
+            self.replies = {key: self._reply(row) for key, row in self._file.answers.items()}
         except BaseException:
-            self._file.close()
+            self._file.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.fsync(self._file.fileno())
-        self._file.close()
+        self._file.__exit__()
 
     def keep(self, key: str, reply: Reply, about: Mapping[str, str]) -> None:
         """Add an answer; ``about`` stands beside it for people who read the file."""
-        line = json.dumps({"key": key, **about, **asdict(reply)}, ensure_ascii=False)
-        # A lone surrogate, which JSON may hold, is no UTF-8: it is written as \\uXXXX.
-        self._file.write(line.encode("utf-8", "backslashreplace") + b"\n")
-        self._file.flush()
+        self._file.keep(key, {**about, **asdict(reply)})
         self.replies[key] = reply
 
-    def _read(self) -> None:
-        """Read all answers; cut off a line that a kill left without its end."""
-        self._file.seek(0)
-        whole = self._file.read()
-        end = whole.rfind(b"\n") + 1
-        self._file.truncate(end)
-        for number, line in enumerate(whole[:end].split(b"\n"), start=1):
-            if not line:
-                continue
-            try:
-                row = json.loads(line)
-                self.replies[row["key"]] = Reply(
-                    row["text"], row["finish_reason"], row["prompt_tokens"],
-                    row["completion_tokens"],
-                )  # fmt: skip
-            except (ValueError, LookupError, TypeError) as error:
-                raise InputError(
-                    f"{self.path}: line {number} is no judge's answer; delete the line"
-                ) from error
+    def _reply(self, row: Mapping[str, Any]) -> Reply:
+        try:
+            tokens = row["prompt_tokens"], row["completion_tokens"]
+            return Reply(str(row["text"]), str(row["finish_reason"]), *tokens)
+        except LookupError as error:
+            raise InputError(
+                f"{self._file.path}: an answer has no {error}; this is no judge's file, give "
+                "another folder by --out"
+            ) from error

@@ -52,7 +52,8 @@ def read_entries(
     A file is JSON Lines or a JSON list. A row has ``output`` (or response, generated), ``id`` (or
     item_id), and, in it or in the row of that id in ``questions``, ``question`` (or instruction
     with input; options are put below) and ``reference`` (or rationale). Where a file has no ids,
-    as AlpaCare's have none, all files are paired by their rows' place.
+    as AlpaCare's have none, all files are paired by their rows' place, which takes files of one
+    length and, where others have ids, a question in every row.
 
     InputError, with file and item, for a system named twice, an item that stands twice or that
     another system lacks, one that is asked differently, and one without question or reference.
@@ -64,6 +65,8 @@ def read_entries(
     if questions is not None:
         rows.append((questions, read_rows(questions)))
     by_id = all(_named(row, ID_COLUMNS) is not None for _, table in rows for row in table)
+    if not by_id:
+        _pair_by_place(rows)
     tables = [(place, _by_item(place, table, by_id)) for place, table in rows]
     systems, asked = tables[: len(files)], tables[len(files) :]
     first_place, first = systems[0]
@@ -135,6 +138,24 @@ def _by_item(place: Location, rows: Sequence[Row], by_id: bool) -> dict[str, Row
             raise InputError(f"{place}: row {number}: item {item} stands twice; keep one")
         table[item] = row
     return table
+
+
+def _pair_by_place(tables: Sequence[tuple[Location, Sequence[Row]]]) -> None:
+    """InputError where the rows of some files cannot be told to be those of the others."""
+    first_place, first = tables[0]
+    with_ids = any(_named(row, ID_COLUMNS) is not None for _, table in tables for row in table)
+    for place, table in tables:
+        if len(table) != len(first):
+            raise InputError(
+                f"{place}: {len(table)} rows, and {first_place} has {len(first)}; rows without "
+                f"{' or '.join(ID_COLUMNS)} pair by their place: give files of the same items"
+            )
+        asked = [bool(question_of(row)) for row in table]
+        if with_ids and not all(asked):
+            raise InputError(
+                f"{place}: row {asked.index(False) + 1}: no question, and not every file's rows "
+                f"have {' or '.join(ID_COLUMNS)}; give every row one of them"
+            )
 
 
 def _same_items(

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from medray.evaluation.client import EndpointError, gather_in_order
+from medray.errors import InputError
+from medray.evaluation.client import EndpointError, Reply, gather_in_order
 from medray.evaluation.judging import pairwise
 from medray.evaluation.judging.answer_log import AnswerLog, key_of
-from medray.evaluation.judging.asking import Asker, OpenAsker, Reply, refuses_content
+from medray.evaluation.judging.asking import Asker, OpenAsker
 from medray.evaluation.judging.entries import Entry
 from medray.evaluation.judging.marks import Mark, of_pairs
 from medray.evaluation.judging.prices import PriceTable, usage
@@ -23,6 +24,9 @@ from medray.evaluation.judging.verdicts import Mode, read_verdict
 
 ORDERS = ("model_first", "reference_first")
 OnDone = Callable[[int, int], None]
+# So many refusals before the first answer are no accident of the content: the endpoint does not
+# know a setting of the request.
+_FIRST_REFUSALS = 20
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ def judge(
     log: AnswerLog,
     *,
     mode: Mode = "correct",
+    settings: Mapping[str, Any] | None = None,
     prices: PriceTable | None = None,
     on_done: OnDone = lambda done, total: None,
     seed: int = 0,
@@ -69,20 +74,26 @@ def judge(
     """Have a model judge all entries; those that the log has an answer to are not asked again.
 
     Pairwise: the first system of the entries is the model, the second the reference; both orders
-    are asked. Marks: every system's answers are marked. Temperature 0. A request that the endpoint
-    refuses for what is in it (too long, filtered) counts as unparsed and as ``refused``; any other
-    refusal is an EndpointError, and what was answered before it is kept.
+    are asked. Marks: every system's answers are marked. Temperature 0 and the protocol's
+    max_tokens, where ``settings`` of the request do not say otherwise; None takes one out. A
+    request that the endpoint refuses for what is in it (too long, filtered) counts as unparsed and
+    as ``refused``; any other refusal is an EndpointError, and so is one of the first twenty
+    requests all. What was answered before is kept. InputError for a protocol without a prompt, and
+    for a pairwise one with other than two systems.
 
     ``results``: protocol, judge, systems, items, refused, cut_off (answers that ended at the token
     limit), rules (which rule read how many), usage ({all, this_run}: see ``prices.usage``), and
     ``pairwise`` (see ``pairwise.measure``) or ``summary`` (see ``summaries.summarise``) with
     ``unparsed`` by system and dimension.
     """
-    if protocol.prompt is None:
-        raise ValueError(f"protocol {protocol.name} has no prompt")
-    settings = {"temperature": 0, "max_tokens": protocol.prompt.maximum_new_tokens}
-    questions = questions_of(entries, protocol, judge_name, settings)
-    asked = asyncio.run(_ask(questions, settings, open_asker, log, on_done))
+    _check(entries, protocol)
+    assert protocol.prompt is not None
+    usual = {"temperature": 0, "max_tokens": protocol.prompt.maximum_new_tokens}
+    sent = {
+        key: value for key, value in (usual | dict(settings or {})).items() if value is not None
+    }
+    questions = questions_of(entries, protocol, judge_name, sent)
+    asked = asyncio.run(_ask(questions, sent, open_asker, log, on_done))
     read = _read_pairs if protocol.kind == "pairwise" else _read_marks
     judgement = read(entries, protocol, judge_name, questions, asked, mode, seed)
     replies = {q.key: asked.replies[q.key] for q in questions if q.key in asked.replies}
@@ -103,6 +114,19 @@ def judge(
         },
     }
     return Judgement(about | judgement.results, judgement.marks, judgement.rows)
+
+
+def _check(entries: Sequence[Entry], protocol: Protocol) -> None:
+    if protocol.prompt is None:
+        raise InputError(
+            f"--protocol: {protocol.name} has no prompt, it is for people; make sheets, or give "
+            "a YAML file with a prompt"
+        )
+    systems = list(entries[0].answers)
+    if protocol.kind == "pairwise" and len(systems) != 2:
+        raise InputError(
+            f"--protocol: {protocol.name} compares two systems; given: {', '.join(systems)}"
+        )
 
 
 def questions_of(
@@ -139,34 +163,31 @@ async def _ask(
 ) -> Asked:
     # Two items may be asked in the same words; one request answers both.
     pending = {q.key: q for q in questions if q.key not in log.replies}
-    refused: dict[str, EndpointError] = {}
+    # Of a run that goes on, what is left may well be what was refused before.
+    resumed = len(pending) < len({q.key for q in questions})
+    patience = len(pending) + 1 if resumed else min(_FIRST_REFUSALS, len(pending))
+    refused: dict[str, str] = {}
+    new: set[str] = set()
+
+    async def ask_one(asker: Asker, question: Question) -> None:
+        try:
+            reply = await asker.chat(question.messages, settings)
+        except EndpointError as error:
+            if not error.of_content:
+                raise
+            refused[question.key] = str(error)
+            if not new and len(refused) >= patience:
+                raise
+            return
+        about = {"item_id": question.item_id, "system": question.system, "order": question.order}
+        log.keep(question.key, reply, about)
+        new.add(question.key)
+
     if pending:
         async with open_asker() as asker:
-            calls = [partial(_ask_one, asker, q, settings, log, refused) for q in pending.values()]
+            calls = [partial(ask_one, asker, question) for question in pending.values()]
             await gather_in_order(calls, on_done)
-        if len(refused) == len(pending):
-            # Not these texts but the request itself: a setting that the endpoint does not know.
-            raise next(iter(refused.values()))
-    told = {key: str(error) for key, error in refused.items()}
-    return Asked(log.replies, frozenset(pending.keys() - refused.keys()), told)
-
-
-async def _ask_one(
-    asker: Asker,
-    question: Question,
-    settings: Mapping[str, Any],
-    log: AnswerLog,
-    refused: dict[str, EndpointError],
-) -> None:
-    try:
-        reply = await asker.chat(question.messages, settings)
-    except EndpointError as error:
-        if not refuses_content(error):
-            raise
-        refused[question.key] = error
-        return
-    about = {"item_id": question.item_id, "system": question.system, "order": question.order}
-    log.keep(question.key, reply, about)
+    return Asked(log.replies, frozenset(new), refused)
 
 
 def _row(question: Question, asked: Asked) -> dict[str, Any]:

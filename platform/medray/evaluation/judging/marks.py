@@ -1,4 +1,4 @@
-"""Marks that raters gave, people and model judges alike: one value a rater, answer and dimension."""
+"""Marks of raters, people and model judges alike: one value a rater, answer and dimension."""
 
 from __future__ import annotations
 

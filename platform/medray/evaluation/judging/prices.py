@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from medray.evaluation.judging.asking import Reply
+from medray.evaluation.client import Reply
 from medray.recipe import Config, check_config, read_yaml
 
 

@@ -1,4 +1,4 @@
-"""Protocols of judging: what is judged, on which scales, and the words a model judge is asked in."""
+"""Protocols of judging: what is judged, on which scales, and how a model judge is asked."""
 
 from __future__ import annotations
 

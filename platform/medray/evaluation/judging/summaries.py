@@ -55,7 +55,7 @@ def summarise(
 
 
 def outcomes(marks: Sequence[Mark]) -> dict[str, Any]:
-    """Return {win, tie, lose, n} of pairwise marks by people: one order, one mark a rater and item."""
+    """Return {win, tie, lose, n} of people's pairwise marks: one a rater and item."""
     values = [mark.value for mark in marks if mark.dimension == PREFERENCE]
     return {
         "n": len(values),
@@ -112,9 +112,13 @@ def _wins(
     sign = 1 if dimension.better == "higher" else -1
     for one, other in combinations(systems, 2):
         by_item = [
-            [sign * (marked[one] - marked[other]) for marked in raters.values() if {one, other} <= marked.keys()]
+            [
+                sign * (marked[one] - marked[other])
+                for marked in raters.values()
+                if {one, other} <= marked.keys()
+            ]
             for raters in table.values()
-        ]  # fmt: skip
+        ]
         by_item = [differences for differences in by_item if differences]
         scores = [fmean((0.5 if d == 0 else float(d > 0)) for d in item) for item in by_item]
         all_differences = [difference for item in by_item for difference in item]
