@@ -1,10 +1,11 @@
-"""`medray benchmark NAME ... --endpoint URL`: declared benchmarks against any endpoint."""
+"""`medray benchmark NAME ...`: declared benchmarks against an endpoint or a model's replicas."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from medray.recipe import check_config
 
 if TYPE_CHECKING:
     from medray.evaluation.prompts.fitting import Count
+    from medray.evaluation.running.asking import Sender
     from medray.evaluation.running.settings import RunSettings
 
 DEFAULT_FOLDER = Path("runs/benchmarks")
@@ -34,10 +36,17 @@ _LIMITS = ("requests_per_minute", "tokens_per_minute", "maximum_tokens")
 def add_ask_arguments(verb: argparse.ArgumentParser) -> None:
     """Add what asking an endpoint takes."""
     asking = verb.add_argument_group(
-        "an endpoint", "with --endpoint, declared benchmarks or families are named, no recipe"
+        "asking", "with --endpoint or --engine, declared benchmarks or families are named"
     )
     asking.add_argument("--endpoint", metavar="URL", help="its base: http://127.0.0.1:8000/v1")
     asking.add_argument("--model", metavar="NAME", help="the model that requests name")
+    asking.add_argument(
+        "--engine", type=Path, metavar="DIR",
+        help="in place of an endpoint: a model's folder, run by replicas over Ray Data",
+    )  # fmt: skip
+    asking.add_argument("--adapter", type=Path, help="with --engine: a LoRA's or prefix's folder")
+    asking.add_argument("--replicas", type=int, default=1, help="with --engine (default 1)")
+    asking.add_argument("--gpus", type=float, default=0.0, help="with --engine: of a replica")
     asking.add_argument(
         "--key-environment", default="MEDRAY_API_KEY", metavar="NAME",
         help="the environment variable that holds the API key (default MEDRAY_API_KEY)",
@@ -62,39 +71,72 @@ def add_ask_arguments(verb: argparse.ArgumentParser) -> None:
 
 def answer(options: argparse.Namespace) -> int:
     """Ask and score every benchmark that is named; print the results."""
-    from medray.evaluation.client import EndpointAddress, EndpointError
+    from medray.evaluation.client import EndpointError
     from medray.evaluation.limits import BudgetSpentError
     from medray.evaluation.running.run import run_benchmark
 
     names = _names(options.recipe)
-    if options.model is None:
-        raise InputError("--model: name the model that the endpoint serves")
     settings = _settings(options)
     folder = data_folder(options.data)
-    address = EndpointAddress(options.endpoint, options.model, options.key_environment)
-    out = options.out or DEFAULT_FOLDER / options.model.replace("/", "--")
-    count = _counter(options.tokenizer)
+    count = _counter(options.tokenizer or options.engine)
     reporter = Reporter.for_stream(options.json)
     told = []
-    for name in names:
-        log = StageLog(reporter, name)
-        try:
-            with log.open():
-                told.append(
-                    run_benchmark(
-                        catalogue.load(name), folder, address, settings, out,
-                        split=options.split, count=count,
-                        on_done=partial(log.progress, "question"),
-                    )
-                )  # fmt: skip
-        except BudgetSpentError as error:
-            raise InputError(f"{name}: {error}; the same command goes on from here") from error
-        except EndpointError as error:
-            if error.status is None or error.status not in REFUSED_STATUS:
-                raise
-            raise InputError(f"{name}: {error}") from error
+    with _asked(options, settings) as (model_name, sender):
+        out = options.out or DEFAULT_FOLDER / model_name.replace("/", "--")
+        for name in names:
+            log = StageLog(reporter, name)
+            try:
+                with log.open():
+                    told.append(
+                        run_benchmark(
+                            catalogue.load(name), folder, model_name, sender, settings, out,
+                            split=options.split, count=count,
+                            on_done=partial(log.progress, "question"),
+                        )
+                    )  # fmt: skip
+            except BudgetSpentError as error:
+                raise InputError(f"{name}: {error}; the same command goes on from here") from error
+            except EndpointError as error:
+                if error.status not in REFUSED_STATUS:
+                    raise
+                raise InputError(f"{name}: {error}") from error
     _print(told, options.json)
     return EXIT_DONE
+
+
+@contextmanager
+def _asked(options: argparse.Namespace, settings: RunSettings) -> Iterator[tuple[str, Sender]]:
+    """Yield the model's name and what asks it: an endpoint, or replicas on Ray."""
+    from medray.evaluation.client import EndpointAddress
+    from medray.evaluation.running.asking import endpoint
+
+    if options.engine is None:
+        if options.model is None:
+            raise InputError("--model: name the model that the endpoint serves")
+        address = EndpointAddress(options.endpoint, options.model, options.key_environment)
+        yield options.model, endpoint(address, settings)
+        return
+    if options.endpoint is not None:
+        raise InputError("--engine: a model's folder or an --endpoint, not both")
+    from jobs.benchmark import serving_errors
+    from jobs.engine_data import over_ray_data
+    from medray.runtime import RayRuntime
+    from serving.config import ServingConfig
+    from serving.folders import check_folders
+
+    with serving_errors("--engine"):
+        config = ServingConfig(
+            model=options.engine.absolute(),
+            adapter=options.adapter and options.adapter.absolute(),
+            model_name=options.model or "",
+            num_gpus=options.gpus,
+        )
+        check_folders(config)
+    ray = RayRuntime(options.address, options.cpus)
+    try:
+        yield config.model_name, over_ray_data(config, settings, ray, options.replicas)
+    finally:
+        ray.shutdown()
 
 
 def _names(given: Sequence[str]) -> list[str]:

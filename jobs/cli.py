@@ -144,11 +144,12 @@ def _run(options: argparse.Namespace) -> int:
     if options.only_job == "benchmark":
         if options.list:
             return score.list_benchmarks(options)
-        if options.endpoint is not None:
+        if options.endpoint is not None or options.engine is not None:
             return ask.answer(options)
         if len(options.recipe) != 1:
             raise InputError(
-                "benchmark: name one recipe; or benchmarks with --endpoint; or --list all"
+                "benchmark: name one recipe, or benchmarks with --endpoint or --engine; "
+                "--list names them"
             )
         [options.recipe] = options.recipe
     recipe = _load(options)

@@ -145,4 +145,4 @@ def test_every_benchmark_is_listed_with_what_is_there(run: Run, real_data: Path)
 def test_benchmark_wants_a_recipe_or_the_list(run: Run) -> None:
     status, _, err = run("benchmark")
     assert status == 2
-    assert "name one recipe; or benchmarks with --endpoint; or --list all" in err
+    assert "name one recipe, or benchmarks with --endpoint or --engine" in err

@@ -14,6 +14,11 @@ import yaml
 from transformers import AutoTokenizer
 
 from medray.corpus.tokens.tokenizer import train_tokenizer
+from medray.evaluation.benchmarks import catalogue
+from medray.evaluation.client import EndpointAddress
+from medray.evaluation.running.asking import endpoint as ask_endpoint
+from medray.evaluation.running.run import Files, run_benchmark
+from medray.evaluation.running.settings import RunSettings
 from medray.instruct.questions import Question, read_questions
 from medray.models.folder import load_model, save_model
 from medray.models.small import NewModelConfig, make_model
@@ -58,6 +63,15 @@ GENERATED = {
     "generation_kwargs": {"until": ["\n\n"], "max_gen_toks": 12, "do_sample": False},
     "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
 }
+# lm-eval's own task of that name, its questions from a local file.
+MEDQA = LIKELIHOOD | {
+    "task": "medqa_local",
+    "doc_to_text": "Question: {{question}}\nA. {{A}}\nB. {{B}}\nC. {{C}}\nD. {{D}}\nAnswer:",
+    "doc_to_choice": ["A", "B", "C", "D"],
+    "doc_to_target": "answer_idx",
+}
+MEDQA_FILE = "medqa_us_4opt/phrases_no_exclude_test.jsonl"
+OF_MEDQA = 500
 Samples = list[dict[str, Any]]
 
 
@@ -109,6 +123,10 @@ def answered(question: Question) -> dict[str, Any]:
     }
 
 
+def lettered(row: dict[str, Any]) -> dict[str, Any]:
+    return {"question": row["question"].strip(), **row["options"], "answer_idx": row["answer_idx"]}
+
+
 @pytest.fixture(scope="module")
 def harness(
     real_data: Path, tmp_path_factory: pytest.TempPathFactory, served: None
@@ -123,8 +141,12 @@ def harness(
     data.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in questions))
     tasks = folder / "tasks"
     tasks.mkdir()
-    for task in (LIKELIHOOD, GENERATED):
-        told = task | {"dataset_kwargs": {"data_files": {"test": str(data)}}}
+    medqa = folder / "medqa.jsonl"
+    rows = (real_data / "evaluation" / "raw" / MEDQA_FILE).read_text().splitlines()[:OF_MEDQA]
+    medqa.write_text("".join(f"{json.dumps(lettered(json.loads(row)))}\n" for row in rows))
+    for task in (LIKELIHOOD, GENERATED, MEDQA):
+        file = medqa if task is MEDQA else data
+        told = task | {"dataset_kwargs": {"data_files": {"test": str(file)}}}
         (tasks / f"{task['task']}.yaml").write_text(yaml.safe_dump(told))
     tokenizer = train_tokenizer((row["question"] for row in questions), 2000)
     tokenizer.chat_template = CHAT_TEMPLATE
@@ -170,6 +192,27 @@ def test_likelihoods_and_answers_are_those_of_its_own_backend(harness: Harness) 
         ]
         assert one["acc"] == other["acc"]
     assert 0.1 < sum(sample["acc"] for sample in mine) / len(mine) < 0.6
+
+
+def test_medray_s_benchmark_has_the_harness_s_accuracy(
+    harness: Harness, real_data: Path, tmp_path: Path
+) -> None:
+    """MedQA by ``medray benchmark``: every question's choice is the one of lm-eval's backend."""
+    declaration = catalogue.load("medqa")
+    settings = RunSettings(way="likelihood", limit=OF_MEDQA)
+    address = EndpointAddress(harness.endpoint.base_url, harness.folder.name)
+    results = run_benchmark(
+        declaration, real_data / "evaluation" / "raw", address.model_name,
+        ask_endpoint(address, settings), settings, tmp_path,
+    )  # fmt: skip
+    theirs = harness.by_hf("medqa_local")
+    rows = Files(tmp_path, "medqa").rows.read_text().splitlines()
+    mine = [json.loads(row)["metrics"]["likelihood_accuracy"] for row in rows]
+    assert mine == [sample["acc"] for sample in theirs]
+    assert results["metrics"]["likelihood_accuracy"]["n"] == OF_MEDQA
+    for row, sample in zip(map(json.loads, rows), theirs, strict=True):
+        expected = [likelihood for likelihood, _ in sample["filtered_resps"]]
+        assert list(row["likelihoods"].values()) == pytest.approx(expected, abs=1e-4)
 
 
 def test_likelihoods_are_those_of_a_direct_forward(harness: Harness) -> None:

@@ -62,7 +62,8 @@ class Client:
     """Requests with bounded concurrency, limits and retries. Use as ``async with``.
 
     A passing refusal is asked again ``RETRIES`` times in all, after waits that double, or after
-    what ``Retry-After`` says.
+    what ``Retry-After`` says. ``transport``: default HTTP; one of ASGI asks an application in this
+    process.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Client:
         concurrency: int,
         timeout_s: float,
         limits: Limits | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.address = address
         self.throttle = Throttle(limits or Limits())
@@ -79,7 +81,9 @@ class Client:
         key = os.environ.get(address.api_key_environment, "")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         connections = httpx.Limits(max_connections=None, max_keepalive_connections=concurrency)
-        self._http = httpx.AsyncClient(headers=headers, timeout=timeout_s, limits=connections)
+        self._http = httpx.AsyncClient(
+            headers=headers, timeout=timeout_s, limits=connections, transport=transport
+        )
 
     async def __aenter__(self) -> Client:
         return self

@@ -21,10 +21,31 @@ class Keep(Protocol):
     def __call__(self, key: str, answer: Answer) -> None: ...
 
 
+class Sender(Protocol):
+    """Asks all, hands each answer to ``keep`` as it comes, and returns key -> why it was refused.
+
+    ``patience``: after so many refusals before any answer it gives up, by EndpointError.
+    """
+
+    def __call__(
+        self, pending: Sequence[Ask], keep: Keep, patience: int, on_done: OnDone
+    ) -> dict[str, str]: ...
+
+
+def endpoint(address: EndpointAddress, settings: RunSettings) -> Sender:
+    """Return what asks an endpoint, as hard as the settings say."""
+
+    def asks_it(
+        pending: Sequence[Ask], keep: Keep, patience: int, on_done: OnDone
+    ) -> dict[str, str]:
+        return send(pending, address, settings, keep, patience, on_done)
+
+    return asks_it
+
+
 def ask_all(
     asks: Sequence[Ask],
-    address: EndpointAddress,
-    settings: RunSettings,
+    sender: Sender,
     kept: AnswerFile,
     on_done: OnDone = lambda done, total: None,
 ) -> list[Answer]:
@@ -45,7 +66,7 @@ def ask_all(
         resumed = any(ask.key in kept.answers for ask in asks)
         patience = len(pending) + 1 if resumed else min(_FIRST_REFUSALS, len(pending))
         order = list(pending.values())
-        refused |= send(order, address, settings, kept.keep, patience, on_done)
+        refused |= sender(order, kept.keep, patience, on_done)
     return [_answer(ask, kept, refused) for ask in asks]
 
 

@@ -11,10 +11,9 @@ from typing import Any
 from medray.evaluation.benchmarks import catalogue
 from medray.evaluation.benchmarks.declaration import Declaration
 from medray.evaluation.benchmarks.item import Item
-from medray.evaluation.client import EndpointAddress
 from medray.evaluation.prompts.fitting import Count
 from medray.evaluation.running.answer_file import Answer, AnswerFile
-from medray.evaluation.running.asking import OnDone, ask_all
+from medray.evaluation.running.asking import OnDone, Sender, ask_all
 from medray.evaluation.running.plan import Ask, first_items, plan
 from medray.evaluation.running.settings import RunSettings
 from medray.evaluation.scoring.predictions import read_predictions
@@ -55,7 +54,8 @@ class Files:
 def run_benchmark(
     declaration: Declaration,
     data_folder: Path,
-    address: EndpointAddress,
+    model_name: str,
+    sender: Sender,
     settings: RunSettings,
     folder: Path,
     *,
@@ -65,6 +65,8 @@ def run_benchmark(
 ) -> dict[str, Any]:
     """Ask a benchmark's items and return its results; write ``Files`` below the folder.
 
+    ``sender``: what asks, such as ``asking.endpoint``; ``model_name`` is part of the answers' keys.
+
     Asked again with the same settings, only what has no answer yet is asked. Results are
     ``score.results_of``'s, and ``run``: model, prompt, shots, way, refused, cut_off (answers that
     ended at the token limit), cut_prompts, prompt_tokens, completion_tokens, without_usage.
@@ -72,11 +74,11 @@ def run_benchmark(
     """
     split = split or declaration.scored_split
     items = first_items(catalogue.items(declaration, data_folder, split), settings.limit)
-    asks = plan(declaration, data_folder, items, settings, address.model_name, count)
+    asks = plan(declaration, data_folder, items, settings, model_name, count)
     files = Files(folder, declaration.name)
     with AnswerFile(files.answers) as kept:
-        answers = ask_all(asks, address, settings, kept, on_done)
-    run = told_of_run(declaration, asks, answers, settings, address.model_name)
+        answers = ask_all(asks, sender, kept, on_done)
+    run = told_of_run(declaration, asks, answers, settings, model_name)
     results = write_results(declaration, split, items, answers, files) | {"run": run}
     _write_rows(files.results, [results])
     return results

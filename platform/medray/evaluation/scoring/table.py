@@ -45,6 +45,7 @@ def run_line(run: Results) -> str:
     """Return how the answers came about, as ``running.run.told_of_run`` tells it."""
     how = f"asked {run['model']} by form {run['prompt']}, {run['way']}"
     how += f", {run['shots']} shots" if run["shots"] else ""
+    how += f", the first {run['limit']} of each language" if run["limit"] else ""
     troubles = [
         f"{run[name]} {text}"
         for name, text in (

@@ -11,6 +11,7 @@ from medray.evaluation.limits import BudgetSpentError, Limits
 from medray.evaluation.prompts.frames import Rendered
 from medray.evaluation.running.answer_file import Answer, AnswerFile
 from medray.evaluation.running.asking import ask_all
+from medray.evaluation.running.asking import endpoint as ask_endpoint
 from medray.evaluation.running.plan import Ask
 from medray.evaluation.running.settings import RunSettings
 
@@ -29,7 +30,7 @@ def asked(count: int, **fields: Any) -> list[Ask]:
 
 def ask(endpoint: ChosenEndpoint, file: Path, asks: list[Ask], **settings: Any) -> list[Answer]:
     with AnswerFile(file) as kept:
-        return ask_all(asks, endpoint.address, RunSettings(**settings), kept)
+        return ask_all(asks, ask_endpoint(endpoint.address, RunSettings(**settings)), kept)
 
 
 def test_answers_come_in_order_and_only_new_questions_are_asked(

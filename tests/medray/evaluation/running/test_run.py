@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from medray.evaluation.benchmarks import catalogue
+from medray.evaluation.running.asking import endpoint as ask_endpoint
 from medray.evaluation.running.run import Files, run_benchmark
 from medray.evaluation.running.settings import RunSettings
 
@@ -52,7 +53,9 @@ def ward(tmp_path: Path) -> Path:
 def run(endpoint: ChosenEndpoint, ward: Path, **settings: Any) -> dict[str, Any]:
     declaration = catalogue.load(str(ward / "ward.yaml"))
     chosen = RunSettings(**settings)
-    return run_benchmark(declaration, ward, endpoint.address, chosen, ward / "out")
+    return run_benchmark(
+        declaration, ward, "chosen", ask_endpoint(endpoint.address, chosen), chosen, ward / "out"
+    )
 
 
 def rows_of(file: Path) -> list[dict[str, Any]]:
