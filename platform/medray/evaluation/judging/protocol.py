@@ -16,6 +16,8 @@ from medray.recipe import Config, check_config, nearest, read_yaml
 FOLDER = Path(__file__).with_name("declared")
 Kind = Literal["pairwise", "marks", "ranking"]
 PREFERENCE = "preference"
+# What sheets say beside the marks.
+_COLUMNS = {"sheet", "item", "question", "reference", "answer", "text", "remark"}
 _PLACE = re.compile(r"\{(\w+)\}")
 # What a prompt may speak of, by kind.
 _PLACES = {
@@ -86,6 +88,8 @@ class Protocol(Config):
         names = [dimension.name for dimension in self.dimensions]
         if len(set(names)) < len(names):
             raise ValueError("two dimensions have one name")
+        if taken := sorted(_COLUMNS & set(names)):
+            raise ValueError(f"a dimension may not be named {taken[0]}: sheets have such a column")
         if (self.kind == "marks") != bool(names):
             raise ValueError("dimensions belong to kind marks, which has at least one")
         if self.prompt is None:
