@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,15 +86,27 @@ def resampled_sums(
     count = len(items)
     flat = items.reshape(count, -1)
     sums = np.empty((samples, flat.shape[1]))
-    # How often each item is drawn, a block of samples at a time: 4 million numbers, 32 MB.
+    first = 0
+    for times in resampled_times(count, generator, samples):
+        sums[first : first + len(times)] = times @ flat
+        first += len(times)
+    return sums.reshape(samples, *items.shape[1:])
+
+
+def resampled_times(
+    count: int, generator: np.random.Generator, samples: int = BOOTSTRAP_SAMPLES
+) -> Iterator[Floats]:
+    """Yield (samples of a block, count): how often each item is drawn, with replacement.
+
+    A block holds 4 million numbers, 32 MB.
+    """
     block = max(1, _BLOCK_NUMBERS // count)
     for first in range(0, samples, block):
         rows = min(block, samples - first)
         draws = generator.integers(0, count, (rows, count), np.int64)
         draws += np.arange(rows)[:, None] * count
         times = np.bincount(draws.ravel(), minlength=rows * count).reshape(rows, count)
-        sums[first : first + rows] = times.astype(np.float64) @ flat
-    return sums.reshape(samples, *items.shape[1:])
+        yield times.astype(np.float64)
 
 
 def _of_sums(groups: Sequence[Floats], statistic: Statistic, seed: int) -> dict[str, Any]:
